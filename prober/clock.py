@@ -1,0 +1,23 @@
+"""The two clocks: the monotonic one measures and schedules, the wall clock only labels."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """One moment on both clocks.
+
+    `mono` is CLOCK_MONOTONIC in seconds: the same in every process of this machine until it reboots.
+    `wall` is Unix time in seconds, for people and for the journal; nothing is ever measured with it.
+    """
+
+    mono: float
+    wall: float
+
+
+def now() -> Instant:
+    """Read both clocks, one right after the other."""
+    return Instant(time.monotonic(), time.time())

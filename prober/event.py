@@ -1,0 +1,191 @@
+"""What is published: every fact that metrics, journal, log and pages are made of, as immutable values.
+
+The prober process makes events, the web process (another process, so that a scrape can never delay a
+probe in flight) turns them into metrics. Events are picklable and self-contained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from prober.clock import Instant
+from prober.outcome import (
+    OutageState,
+    Outcome,
+    ProbeName,
+    Service,
+    Settlement,
+    SkipReason,
+    Violation,
+)
+from prober.result import Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """One outage of one probe's service (SPEC 2).
+
+    `began` is the moment the connection closed, or the first failing probe was sent. `ended` is the answer of
+    the first of the good probes in a row; None while it lasts. `uncertainty` is the gap between the last
+    bad and the first good probe: the service came back somewhere in it.
+    """
+
+    id: str
+    probe: ProbeName
+    began: Instant
+    cause: Outcome
+    detail: str
+    ended: Instant | None = None
+    uncertainty: float | None = None
+    failures: int = 1
+
+    @property
+    def duration(self) -> float | None:
+        """Length in seconds, monotonic; None while it lasts."""
+        return None if self.ended is None else self.ended.mono - self.began.mono
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The daemon began: all that the web process has to know before the first result."""
+
+    instance: str
+    at: Instant
+    environment: str
+    probes: Mapping[ProbeName, float]  # the probes that run → their timeout
+    queues: tuple[str, ...]
+    datname: str | None
+    recovery_hold: float
+    # from the journal, so that counters of what matters survive a restart
+    violations: Mapping[Violation, int] = field(default_factory=dict)
+    lost: int = 0
+    late: int = 0
+    recent_outages: tuple[Outage, ...] = ()  # that ended within `recovery_hold`, and those under way
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeRan:
+    """A probe returned. Gauges made of the result are absent after `fresh_until` (monotonic)."""
+
+    result: Result
+    lateness: float | None  # start behind schedule, seconds; None for a run that was not on the schedule
+    fresh_until: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeSkipped:
+    """Runs of a probe that did not happen."""
+
+    probe: ProbeName
+    reason: SkipReason
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutageChanged:
+    """The state machine moved. `outage` is the one it is about; on `UP` it has ended."""
+
+    probe: ProbeName
+    state: OutageState
+    at: Instant
+    outage: Outage | None
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceRestarted:
+    """A service has another identity than before (run_id, postmaster start time)."""
+
+    service: Service
+    at: Instant
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSettled:
+    """The wait for the effect of an accepted webhook ended, or a late effect corrected it."""
+
+    message_sid: str
+    run_id: str
+    settlement: Settlement
+    at: Instant
+    delay: float | None  # answer to effect, seconds; None when there was no effect
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WinRate:
+    """The share of the judged races in the window with exactly one consistent winner; None: no verdict."""
+
+    value: float | None
+    judged: int
+    unjudged: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViolationFound:
+    """Something a correct system never does; in the journal before this event exists."""
+
+    id: str
+    kind: Violation
+    at: Instant
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopLag:
+    """How late a timer of the prober's event loop fired, seconds."""
+
+    seconds: float
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalFailed:
+    """The journal could not be written or read; probing goes on without it."""
+
+    reason: str  # one of JOURNAL_FAILURES
+    detail: str
+
+
+JOURNAL_FAILURES = ("corrupt", "full", "io", "dropped")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftovers:
+    """Synthetic things that should be gone and are not, by kind."""
+
+    counts: Mapping[str, int]
+
+
+Event = (
+    Started
+    | ProbeRan
+    | ProbeSkipped
+    | OutageChanged
+    | ServiceRestarted
+    | WebhookSettled
+    | WinRate
+    | ViolationFound
+    | LoopLag
+    | JournalFailed
+    | Leftovers
+)
+
+__all__ = [
+    "JOURNAL_FAILURES",
+    "Event",
+    "JournalFailed",
+    "Leftovers",
+    "LoopLag",
+    "Outage",
+    "OutageChanged",
+    "ProbeRan",
+    "ProbeSkipped",
+    "ServiceRestarted",
+    "Started",
+    "ViolationFound",
+    "WebhookSettled",
+    "WinRate",
+]

@@ -1,0 +1,194 @@
+"""The closed sets: every name that becomes a label value or a word in a sentence lives here, once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ProbeName(StrEnum):
+    """The probes; the value of the label `probe`."""
+
+    WEBHOOK = "webhook"
+    RACE = "race"
+    REDIS = "redis"
+    DATABASE = "database"
+    DATABASE_POOLED = "database_pooled"
+    HEALTH = "health"
+
+
+class WebhookCheck(StrEnum):
+    """What a synthetic webhook asks of the target (SPEC 5); the value of the label `check`."""
+
+    DELIVERY = "delivery"
+    PATH = "path"
+    DUPLICATE = "duplicate"
+    BAD_SIGNATURE = "bad_signature"
+    NO_SIGNATURE = "no_signature"
+    REPLAY = "replay"
+
+
+class Mode(StrEnum):
+    """How far a synthetic webhook goes: `full` is processed, `no_side_effects` claims its id first."""
+
+    FULL = "full"
+    NO_SIDE_EFFECTS = "no_side_effects"
+
+
+class Outcome(StrEnum):
+    """How one run of a probe, or one exchange with a server, ended."""
+
+    OK = "ok"
+    # the way there
+    DNS = "dns"  # the name does not resolve
+    REFUSED = "refused"  # nobody listens
+    UNREACHABLE = "unreachable"  # no route, network down
+    TLS = "tls"  # handshake or certificate
+    TIMEOUT = "timeout"  # no whole answer in time, whatever phase it hung in
+    RESET = "reset"  # the connection was reset
+    CLOSED = "closed"  # the connection was closed before the answer was whole
+    # the answer
+    GARBAGE = "garbage"  # not HTTP/1.1, RESP or the PostgreSQL protocol, or lengths that lie
+    TOO_LARGE = "too_large"  # a header or body over our limits
+    SERVER_ERROR = "server_error"  # 5xx
+    REDIRECT = "redirect"  # 3xx; never followed
+    UNEXPECTED_STATUS = "unexpected_status"  # any other status than the contract allows
+    RATE_LIMITED = "rate_limited"  # 429: no error of the endpoint
+    FORGED_ACCEPTED = "forged_accepted"  # a badly signed message was taken
+    # Redis
+    OOM = "oom"
+    READONLY = "readonly"
+    LOADING = "loading"
+    WRONG_VALUE = "wrong_value"  # what was read is not what was written
+    # Redis and PostgreSQL
+    AUTH = "auth"  # wrong user or password
+    DENIED = "denied"  # the role or ACL lacks a grant
+    TOO_MANY_CONNECTIONS = "too_many_connections"
+    # PostgreSQL
+    STARTING = "starting"  # 57P03: starting up, shutting down or in recovery
+    SHUTDOWN = "shutdown"  # 57P01, 57P02
+    MISSING_SCHEMA = "missing_schema"  # our own schema is not there
+    ERROR = "error"  # an answer we could read that says no, for none of the reasons above
+    # ours
+    SETUP_FAILED = "setup_failed"  # what the probe needs first could not be made
+    NOT_KNOWN = "not_known"  # could not be asked
+
+
+class RaceOutcome(StrEnum):
+    """What the judge says of one race (SPEC 5)."""
+
+    ONE_WINNER = "one_winner"
+    MULTIPLE_WINNERS = "multiple_winners"
+    PHANTOM_WINNER = "phantom_winner"
+    LATE_WINNER = "late_winner"
+    NOT_IDEMPOTENT = "not_idempotent"
+    SPLIT_ORDER = "split_order"
+    NO_WINNER = "no_winner"
+    UNAVAILABLE = "unavailable"
+    SETUP_FAILED = "setup_failed"
+    RATE_LIMITED = "rate_limited"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_violation(self) -> bool:
+        """Whether a correct system never does this, whatever else is broken."""
+        return self in RACE_VIOLATIONS
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether it counts as a race in the win rate."""
+        return self is RaceOutcome.ONE_WINNER or self.is_violation
+
+
+RACE_VIOLATIONS = frozenset(
+    {
+        RaceOutcome.MULTIPLE_WINNERS,
+        RaceOutcome.PHANTOM_WINNER,
+        RaceOutcome.LATE_WINNER,
+        RaceOutcome.NOT_IDEMPOTENT,
+        RaceOutcome.SPLIT_ORDER,
+        RaceOutcome.NO_WINNER,
+    }
+)
+
+
+class Claim(StrEnum):
+    """What one vendor was told by the answer to its accept, as the contract reads it."""
+
+    WON = "won"
+    LOST = "lost"
+    ALREADY_WON = "already_won"  # the winner asked again
+    REFUSED = "refused"  # a definite no that is neither: unknown routing, conflict, missing row
+    RATE_LIMITED = "rate_limited"
+    FAILED = "failed"  # 5xx
+    NO_ANSWER = "no_answer"  # reset, closed, timed out: it may have won
+    UNREADABLE = "unreadable"  # an answer that the contract cannot read
+
+
+class Violation(StrEnum):
+    """What a correct system never does, whatever else is broken (SPEC 5)."""
+
+    MULTIPLE_WINNERS = "multiple_winners"
+    PHANTOM_WINNER = "phantom_winner"
+    LATE_WINNER = "late_winner"
+    NOT_IDEMPOTENT = "not_idempotent"
+    SPLIT_ORDER = "split_order"
+    NO_WINNER = "no_winner"
+    DUPLICATE_EFFECT = "duplicate_effect"
+    FORGED_ACCEPTED = "forged_accepted"
+    UNSIGNED_ACCEPTED = "unsigned_accepted"
+    REPLAY_ACCEPTED = "replay_accepted"
+    LOST_MESSAGE = "lost_message"
+
+
+WEBHOOK_VIOLATIONS = (
+    Violation.DUPLICATE_EFFECT,
+    Violation.FORGED_ACCEPTED,
+    Violation.UNSIGNED_ACCEPTED,
+    Violation.REPLAY_ACCEPTED,
+    Violation.LOST_MESSAGE,
+)
+
+
+class Phase(StrEnum):
+    """Where the time of one HTTP exchange went; the phases add up to the whole."""
+
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    SEND = "send"
+    WAIT = "wait"
+    RECEIVE = "receive"
+
+
+class OutageState(StrEnum):
+    """The states of SPEC 5: `up → failing → down → recovering → up`."""
+
+    UP = "up"
+    FAILING = "failing"
+    DOWN = "down"
+    RECOVERING = "recovering"
+
+
+class SkipReason(StrEnum):
+    """Why a run of a probe did not happen."""
+
+    OVERRUN = "overrun"  # the run before was still under way, or the loop was late by an interval
+    RATE_LIMITED = "rate_limited"  # the target asked us to wait (Retry-After)
+    DEPENDENCY_DOWN = "dependency_down"  # what it needs is known to be down
+    PAUSED = "paused"
+
+
+class Settlement(StrEnum):
+    """How the wait for a webhook's effect ended."""
+
+    DONE = "done"  # the effect was there in time
+    LOST = "lost"  # not there by `processing_deadline`
+    LATE = "late"  # there, but after the deadline
+    NOT_KNOWN = "not_known"  # the database could not be asked when it mattered
+
+
+class Service(StrEnum):
+    """What can be seen to restart; the value of the label `service`."""
+
+    REDIS = "redis"
+    DATABASE = "database"

@@ -1,0 +1,157 @@
+"""What probes return: immutable values that know their probe, start, duration, outcome and evidence.
+
+All times are seconds. `Instant` carries both clocks; durations come from the monotonic one only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from prober.clock import Instant
+from prober.outcome import Claim, Mode, Outcome, Phase, ProbeName, RaceOutcome, WebhookCheck
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One run of one probe.
+
+    `duration` is around the requests alone, not around our own work. `detail` is a sentence for a person:
+    what was expected and what came. `run_id` names the run in the journal, in marks and in headers.
+    """
+
+    probe: ProbeName
+    run_id: str
+    started: Instant
+    duration: float
+    outcome: Outcome
+    detail: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the thing probed did what was asked of it."""
+        return self.outcome is Outcome.OK
+
+    @property
+    def finished_mono(self) -> float:
+        """When the answer was there, on the monotonic clock."""
+        return self.started.mono + self.duration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookResult(Result):
+    """One synthetic webhook: `ok` says that the path works (accepted, or a path check rightly refused)."""
+
+    check: WebhookCheck
+    mode: Mode
+    code: int | None  # HTTP status; None when there was no whole answer
+    accepted: bool  # 2xx: the target has taken responsibility for the message
+    message_sid: str
+    trace_id: str
+    phases: Mapping[Phase, float] = field(default_factory=dict)
+    reused: bool = False
+    sent: bool = True  # False: nothing left this machine (the claim failed, the target could not be reached)
+    retry_after: float | None = None
+    tls_not_after: float | None = None  # Unix time at which the certificate ends
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VendorAnswer:
+    """What one vendor asked and was told; offsets in seconds from the release of the race."""
+
+    vendor_id: str
+    sent: float | None  # None: the request was never whole on the wire
+    answered: float | None
+    claim: Claim
+    code: int | None
+    outcome: Outcome
+    told: str  # the part of the answer that decided, or what came instead; at most 500 characters
+    trace_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaceRows:
+    """What the database says of one routing (TARGET: `vendor_routings`, `vendor_responses`)."""
+
+    locked_vendor: str | None
+    accepted_vendors: tuple[str, ...]
+    routing_exists: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaceResult(Result):
+    """One race with its verdict and everything that led to it."""
+
+    race_outcome: RaceOutcome
+    sentence: str
+    routing_id: str
+    order_id: str
+    released: Instant
+    answers: tuple[VendorAnswer, ...] = ()
+    rows: RaceRows | None = None
+    race_duration: float | None = None  # release to last answer
+    spread: float | None = None  # first to last request released
+    leftovers: int = 0  # rows that cleaning up did not remove
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisInfo:
+    """What `INFO` told. Sizes in bytes, uptime in seconds."""
+
+    run_id: str
+    role: str
+    uptime: int
+    used_memory: int
+    evicted_keys: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisResult(Result):
+    """One Redis run: latency of each operation that succeeded, and what was read on the side."""
+
+    operations: Mapping[str, float] = field(default_factory=dict)  # ping, write, read, delete
+    info: RedisInfo | None = None
+    backlog: Mapping[str, int] | None = None  # by queue; None: not asked in this run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseStats:
+    """What the server's own views told; None where the role or the way (a pooler) cannot see it."""
+
+    started_at: float | None = None  # pg_postmaster_start_time, Unix time
+    in_recovery: bool | None = None
+    replication_lag: float | None = None
+    pool_usage: float | None = None  # 0..1
+    rollbacks: int | None = None  # pg_stat_database.xact_rollback of our database, since its last reset
+    rollbacks_reset: float | None = None  # when those statistics were last reset, Unix time
+    datname: str = ""
+    longest_transaction: float | None = None
+    lock_waiters: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseResult(Result):
+    """One database run, direct or through the pooler: latency of each operation that succeeded."""
+
+    operations: Mapping[str, float] = field(default_factory=dict)  # select, write
+    stats: DatabaseStats | None = None  # None: not asked in this run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageAnswer:
+    """What one health page or route answered."""
+
+    path: str
+    code: int | None
+    outcome: Outcome
+    claims_healthy: bool | None  # what the page says of itself; None for a route, or no answer
+    duration: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthResult(Result):
+    """The health pages and routes of the contract, held against what our own probes saw."""
+
+    pages: tuple[PageAnswer, ...] = ()
+    lies: tuple[str, ...] = ()  # paths of pages that claim health while a service is down by our probes
+    missing_routes: tuple[str, ...] = ()
