@@ -99,7 +99,7 @@ class PathCheck(_Part):
     refused: tuple[Status, ...]
 
 
-WEBHOOK_FIELDS = frozenset({"from_number", "to_number", "body", "message_sid", "account_sid"})
+WEBHOOK_FIELDS = frozenset({"from_number", "body", "message_sid", "account_sid"})
 WEBHOOK_SQL = frozenset({"message_sid", "message_sids", "bodies", "from_number"})
 
 
@@ -109,7 +109,6 @@ class Webhook(_Part):
     path: str
     headers: Mapping[str, str] = Field(default_factory=dict)
     signature: Signature
-    idempotency_header: str | None = None
     form: Mapping[str, str]
     accepted: tuple[Status, ...]
     path_check: PathCheck

@@ -54,6 +54,7 @@ class Outcome(StrEnum):
     UNEXPECTED_STATUS = "unexpected_status"  # any other status than the contract allows
     RATE_LIMITED = "rate_limited"  # 429: no error of the endpoint
     FORGED_ACCEPTED = "forged_accepted"  # a badly signed message was taken
+    VIOLATION = "violation"  # the race was answered, and judged a violation
     # Redis
     OOM = "oom"
     READONLY = "readonly"

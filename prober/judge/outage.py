@@ -95,9 +95,7 @@ def _bad(tracking: Tracking, seen: Observation) -> Step:
         state = OutageState.DOWN
         sentence = f"{tracking.probe}: still failing after {outage.failures} probes ({_said(seen)})"
         if tracking.state is OutageState.RECOVERING:
-            sentence = (
-                f"{tracking.probe}: failed again after {tracking.successes} good probes ({_said(seen)})"
-            )
+            sentence = f"{tracking.probe}: failed again after {tracking.successes} good probes ({_said(seen)})"
     after = replace(
         tracking,
         state=state,
@@ -137,9 +135,7 @@ def _good(tracking: Tracking, seen: Observation, recovery_successes: int) -> Ste
     gap = max(0.0, first_good.mono - last_seen_down.mono)
     ended = replace(outage, ended=first_good, uncertainty=gap)
     sentence = f"{outage.probe}: up again after {ended.duration:.3f} s (known to within {gap:.3f} s)"
-    up = OutageChanged(
-        probe=outage.probe, state=OutageState.UP, at=seen.answered, outage=ended, sentence=sentence
-    )
+    up = OutageChanged(probe=outage.probe, state=OutageState.UP, at=seen.answered, outage=ended, sentence=sentence)
     return Tracking(probe=outage.probe, last_good=seen.answered), (*opening, up)
 
 
@@ -183,6 +179,4 @@ def _changed(before: Tracking, after: Tracking, at: Instant, sentence: str) -> t
     """Publish only what changed the state; a hundred failing probes are one outage."""
     if before.state is after.state:
         return ()
-    return (
-        OutageChanged(probe=after.probe, state=after.state, at=at, outage=after.outage, sentence=sentence),
-    )
+    return (OutageChanged(probe=after.probe, state=after.state, at=at, outage=after.outage, sentence=sentence),)
