@@ -1,0 +1,226 @@
+"""The config as a value: every key, its type, its bounds and its default. Times are seconds, sizes bytes.
+
+Text from a file becomes a `Config` only through `prober.config.load`, which also refuses impossible
+combinations (`prober.config.combinations`).
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from prober.config.document import Document, OverlayField
+from prober.config.fields import (
+    AccountSid,
+    Address,
+    AddressField,
+    BaseUrl,
+    FilePath,
+    InstanceName,
+    Lenient,
+    Name,
+    PhoneNumber,
+    PostgresDsn,
+    RedisUrl,
+    SecretField,
+)
+from prober.config.units import Duration, Rate, RateField, Size, at_least, span
+from prober.outcome import Mode
+
+
+class Environment(StrEnum):
+    """Where the target stands; it decides what may be done to it (SPEC 4)."""
+
+    PRODUCTION = "production"
+    STAGING = "staging"
+    DEMO = "demo"
+
+
+class Section(BaseModel):
+    """A mapping of the config: frozen, strict about types and about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def _tenth(values: Mapping[str, Any]) -> float:
+    """The default jitter: a tenth of the interval, in whole milliseconds."""
+    return int(values["interval"] * 100) / 1000
+
+
+def _host_name() -> str:
+    """This machine's name as an instance name."""
+    name = re.sub(r"[^a-z0-9-]+", "-", socket.gethostname().lower()).strip("-")
+    return name[:32] or "prober"
+
+
+class Log(Section):
+    """The log on stderr. `auto` is console on a terminal and JSON elsewhere."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+class Tls(Section):
+    """How the server's certificate is checked; `ca_file` replaces the system's authorities."""
+
+    ca_file: FilePath | None = None
+    server_name: Name | None = None
+    insecure_skip_verify: bool = False
+
+
+class Target(Section):
+    """The system that is watched."""
+
+    environment: Annotated[Environment, Lenient]
+    url: BaseUrl  # where requests go
+    public_url: BaseUrl = Field(default_factory=lambda values: str(values["url"]))  # what Twilio signs
+    contract: Name = "whatsapp-ordering-system"  # a shipped contract, or the path of a file
+    contract_overrides: OverlayField = Document("contract_overrides")
+    account_sid: AccountSid
+    auth_token: SecretField  # filled in by the loader from `auth_token_file` where that is given
+    auth_token_file: FilePath | None = None
+    bearer_token: SecretField | None = None
+    bearer_token_file: FilePath | None = None
+    tls: Tls | None = None
+    rate_limit: RateField = Rate(200, 60.0)  # the target's own, per client
+    pool_size: Annotated[int, Field(ge=1, le=10_000)] = 10  # connections of one application instance
+    app_instances: Annotated[int, Field(ge=1, le=1_000)] = 1
+    app_role: Name | None = None  # how the application's sessions are known in pg_stat_activity
+    app_name: Name | None = None
+
+
+class Webhook(Section):
+    """Synthetic messages to the webhook."""
+
+    enabled: bool = True
+    interval: Annotated[Duration, span("100ms", "1h")] = 10.0
+    timeout: Annotated[Duration, span("10ms", "2m")] = 10.0
+    jitter: Duration = Field(default_factory=_tenth)
+    down_interval: Annotated[Duration, span("100ms", "1h")] = 1.0
+    # The loader's default follows the environment: `full` in demo, `no_side_effects` elsewhere.
+    mode: Annotated[Mode, Lenient] = Mode.NO_SIDE_EFFECTS
+    processing_deadline: Annotated[Duration, span("1s", "1h")] = 60.0
+    from_number: PhoneNumber | None = None
+    reuse_connection: bool = False
+
+
+class Race(Section):
+    """Synthetic vendors that accept one synthetic order at once."""
+
+    enabled: bool = True
+    interval: Annotated[Duration, span("1s", "1d")] = 60.0
+    timeout: Annotated[Duration, span("10ms", "2m")] = 10.0
+    jitter: Duration = Field(default_factory=_tenth)
+    vendors: Annotated[int, Field(ge=2, le=50)] = 5
+    win_rate_window: Annotated[int, Field(ge=1, le=100_000)] = 100  # races
+    max_unjudged: Annotated[int, Field(ge=0)] = 10  # races of the window without a verdict
+
+
+class Sentinel(Section):
+    """The sentinels that know where the Redis of `service` is; user and password are those of the sentinels."""
+
+    hosts: Annotated[tuple[AddressField, ...], Field(strict=False, min_length=1, max_length=16)]
+    service: Name
+    db: Annotated[int, Field(ge=0, le=65_535)] = 0
+    username: Name | None = None
+    password: SecretField | None = None
+    password_file: FilePath | None = None
+
+
+class Redis(Section):
+    """The Redis of the target: by `url`, or through `sentinel`."""
+
+    enabled: bool = True
+    url: RedisUrl | None = None
+    sentinel: Sentinel | None = None
+    username: Name | None = None
+    password: SecretField | None = None
+    password_file: FilePath | None = None
+    tls: Tls | None = None  # with `sentinel`: TLS to the sentinels and to Redis
+    interval: Annotated[Duration, span("10ms", "1h")] = 1.0
+    timeout: Annotated[Duration, span("10ms", "1m")] = 1.0
+    jitter: Duration = Field(default_factory=_tenth)
+    down_interval: Annotated[Duration, span("10ms", "1h")] = 0.02
+    details_interval: Annotated[Duration, span("10ms", "1h")] = 10.0  # INFO and the backlog
+
+
+class Database(Section):
+    """The PostgreSQL of the target: `dsn` to the server itself, `pooled_dsn` the way the application takes."""
+
+    enabled: bool = True
+    dsn: PostgresDsn | None = None
+    pooled_dsn: PostgresDsn | None = None
+    password: SecretField | None = None  # of both
+    password_file: FilePath | None = None
+    interval: Annotated[Duration, span("10ms", "1h")] = 1.0
+    timeout: Annotated[Duration, span("10ms", "1m")] = 2.0
+    jitter: Duration = Field(default_factory=_tenth)
+    down_interval: Annotated[Duration, span("10ms", "1h")] = 0.02
+    details_interval: Annotated[Duration, span("10ms", "1h")] = 10.0  # statistics, locks, lag
+
+
+class Health(Section):
+    """The health pages and routes of the contract."""
+
+    enabled: bool = True
+    interval: Annotated[Duration, span("1s", "1h")] = 30.0
+    timeout: Annotated[Duration, span("10ms", "1m")] = 5.0
+    jitter: Duration = Field(default_factory=_tenth)
+
+
+class Probes(Section):
+    """Each probe's own settings; a probe that is not wanted says `enabled: false`."""
+
+    webhook: Webhook = Webhook()
+    race: Race = Race()
+    redis: Redis = Redis()
+    database: Database = Database()
+    health: Health = Health()
+
+
+class Outages(Section):
+    """When an outage is over, and how long its length stays visible."""
+
+    recovery_successes: Annotated[int, Field(ge=1, le=1_000)] = 3
+    recovery_hold: Annotated[Duration, span("1s", "7d")] = 600.0
+
+
+class Journal(Section):
+    """How much evidence is kept."""
+
+    retention: Annotated[Duration, span("1h")] = 30 * 86_400.0
+    max_size: Annotated[Size, at_least("1MB")] = 500_000_000
+
+
+class Config(Section):
+    """The whole file."""
+
+    instance: InstanceName = Field(default_factory=_host_name, validate_default=True)
+    data_dir: FilePath = Field(default=Path("prober-data"), validate_default=True)
+    listen: AddressField = Address("127.0.0.1", 9877)  # PROBER_LISTEN overrides
+    web_config: FilePath | None = None
+    shutdown_timeout: Annotated[Duration, span("100ms", "10m")] = 10.0
+    log: Log = Log()
+    target: Target
+    probes: Probes = Probes()
+    outages: Outages = Outages()
+    journal: Journal = Journal()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mode_follows_environment(cls, raw: Any) -> Any:
+        """Give the webhook probe the mode that its environment allows without asking."""
+        try:
+            if raw["target"]["environment"] != Environment.DEMO:
+                return raw
+            probes = raw.get("probes", {})
+            webhook = {"mode": Mode.FULL.value, **probes.get("webhook", {})}
+        except (TypeError, KeyError, AttributeError):
+            return raw  # not the shape of a config; the fields below say so
+        return raw | {"probes": probes | {"webhook": webhook}}
