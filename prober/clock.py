@@ -17,6 +17,10 @@ class Instant:
     mono: float
     wall: float
 
+    def later(self, mono: float) -> Instant:
+        """Another moment of the same boot, by its monotonic time."""
+        return Instant(mono, self.wall + (mono - self.mono))
+
 
 def now() -> Instant:
     """Read both clocks, one right after the other."""

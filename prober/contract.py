@@ -103,6 +103,31 @@ WEBHOOK_FIELDS = frozenset({"from_number", "body", "message_sid", "account_sid"}
 WEBHOOK_SQL = frozenset({"message_sid", "message_sids", "bodies", "from_number"})
 
 
+class Claimed(_Part):
+    """Mode `no_side_effects`: the claim before, the effect after, and the removal of its row."""
+
+    claim: Sql
+    effect: Sql
+    cleanup: tuple[Sql, ...]
+
+    @model_validator(mode="after")
+    def _parameters(self) -> Claimed:
+        _known_parameters(WEBHOOK_SQL, self.claim, self.effect, *self.cleanup)
+        return self
+
+
+class Full(_Part):
+    """Mode `full`: the effect of a message that was processed like a real one, and the removal of its rows."""
+
+    effect: Sql
+    cleanup: tuple[Sql, ...]
+
+    @model_validator(mode="after")
+    def _parameters(self) -> Full:
+        _known_parameters(WEBHOOK_SQL, self.effect, *self.cleanup)
+        return self
+
+
 class Webhook(_Part):
     """How a message is delivered and where its effect is seen."""
 
@@ -112,25 +137,14 @@ class Webhook(_Part):
     form: Mapping[str, str]
     accepted: tuple[Status, ...]
     path_check: PathCheck
-    claim: Sql | None = None
-    claimed_effect: Sql | None = None
-    full_effect: Sql
-    cleanup: tuple[Sql, ...]
-    leftovers: Sql
+    claimed: Claimed | None = None
+    full: Full
 
     @field_validator("form")
     @classmethod
     def _placeholders(cls, form: Mapping[str, str]) -> Mapping[str, str]:
         _known_placeholders(WEBHOOK_FIELDS, form.values())
         return form
-
-    @model_validator(mode="after")
-    def _parameters(self) -> Webhook:
-        optional = [sql for sql in (self.claim, self.claimed_effect) if sql is not None]
-        if len(optional) == 1:
-            raise ValueError("claim and claimed_effect belong together: give both or neither")
-        _known_parameters(WEBHOOK_SQL, self.full_effect, self.leftovers, *self.cleanup, *optional)
-        return self
 
 
 RACE_FIELDS = frozenset({"routing_id", "order_id", "vendor_id"})

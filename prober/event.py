@@ -6,6 +6,7 @@ probe in flight) turns them into metrics. Events are picklable and self-containe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -57,8 +58,12 @@ class Started:
     queues: tuple[str, ...]
     datname: str | None
     recovery_hold: float
+    pages: tuple[str, ...] = ()  # paths of the health pages that the health probe asks
+    routes: tuple[str, ...] = ()  # names of the routes, as in `HealthResult.missing_routes`
+    leftover_kinds: tuple[str, ...] = ()  # the keys that `Leftovers.counts` can have
     # from the journal, so that counters of what matters survive a restart
     violations: Mapping[Violation, int] = field(default_factory=dict)
+    last_violations: Mapping[Violation, float] = field(default_factory=dict)  # Unix time of the last of each
     lost: int = 0
     late: int = 0
     recent_outages: tuple[Outage, ...] = ()  # that ended within `recovery_hold`, and those under way
@@ -111,16 +116,21 @@ class WebhookSettled:
     settlement: Settlement
     at: Instant
     delay: float | None  # answer to effect, seconds; None when there was no effect
+    effects: int  # how often the message had its effect; more than one is a violation
     sentence: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WinRate:
-    """The share of the judged races in the window with exactly one consistent winner; None: no verdict."""
+    """The share of the judged races in the window with exactly one consistent winner; None: no verdict.
+
+    Absent from the metrics after `fresh_until` (monotonic): races that have stopped say nothing of today.
+    """
 
     value: float | None
     judged: int
     unjudged: int
+    fresh_until: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +169,13 @@ class Leftovers:
     counts: Mapping[str, int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsDropped:
+    """Ordinary results that never reached the web process, because it did not read for too long."""
+
+    count: int
+
+
 Event = (
     Started
     | ProbeRan
@@ -171,11 +188,13 @@ Event = (
     | LoopLag
     | JournalFailed
     | Leftovers
+    | EventsDropped
 )
 
 __all__ = [
     "JOURNAL_FAILURES",
     "Event",
+    "EventsDropped",
     "JournalFailed",
     "Leftovers",
     "LoopLag",

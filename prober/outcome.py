@@ -59,6 +59,7 @@ class Outcome(StrEnum):
     OOM = "oom"
     READONLY = "readonly"
     LOADING = "loading"
+    MISCONF = "misconf"  # it could not save its snapshot and refuses writes
     WRONG_VALUE = "wrong_value"  # what was read is not what was written
     # Redis and PostgreSQL
     AUTH = "auth"  # wrong user or password

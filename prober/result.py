@@ -39,6 +39,24 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitedWebhook:
+    """A synthetic message from before it exists until its effect is known and its rows are removed.
+
+    `accepted` is when the 2xx was there; None while the message may or may not have reached the target: then
+    its effect proves nothing, and only its rows have to be removed. `lost` says that it was called lost.
+    """
+
+    message_sid: str
+    run_id: str
+    mode: Mode
+    from_number: str
+    body: str
+    intended: Instant
+    accepted: Instant | None = None
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookResult(Result):
     """One synthetic webhook: `ok` says that the path works (accepted, or a path check rightly refused)."""
 
@@ -53,6 +71,7 @@ class WebhookResult(Result):
     sent: bool = True  # False: nothing left this machine (the claim failed, the target could not be reached)
     retry_after: float | None = None
     tls_not_after: float | None = None  # Unix time at which the certificate ends
+    awaited: AwaitedWebhook | None = None  # what may exist in the target because of this run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

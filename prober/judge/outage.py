@@ -13,6 +13,20 @@ from prober.clock import Instant
 from prober.event import Outage, OutageChanged
 from prober.outcome import OutageState, Outcome, ProbeName
 
+# What says nothing about whether the service is up: the target limits our rate, or our own role, password or
+# schema is not right. Such a run is no success, but it must not page for an outage either.
+INCONCLUSIVE = frozenset(
+    {
+        Outcome.RATE_LIMITED,
+        Outcome.AUTH,
+        Outcome.DENIED,
+        Outcome.MISSING_SCHEMA,
+        Outcome.FORGED_ACCEPTED,
+        Outcome.SETUP_FAILED,
+        Outcome.NOT_KNOWN,
+    }
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
@@ -71,6 +85,8 @@ def connection_closed(tracking: Tracking, at: Instant) -> Step:
 
 def observe(tracking: Tracking, seen: Observation, *, recovery_successes: int) -> Step:
     """Take one run of the probe into account."""
+    if seen.outcome in INCONCLUSIVE:
+        return replace(tracking, closed=None), ()
     if seen.ok:
         return _good(tracking, seen, recovery_successes)
     return _bad(tracking, seen)

@@ -1,0 +1,114 @@
+"""What a result means beyond its own numbers: effects to follow, violations, the win rate, lies.
+
+Everything that decides is in `prober.judge`; here its verdicts are carried to where they belong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from prober.clock import Instant, now
+from prober.event import Event, Leftovers, ViolationFound, WebhookSettled
+from prober.judge.health import lies
+from prober.judge.win_rate import RaceWindow
+from prober.outcome import Outcome, ProbeName, Settlement, Violation, WebhookCheck
+from prober.probes.effects import EffectWatch
+from prober.result import AwaitedWebhook, HealthResult, RaceResult, Result, WebhookResult
+
+# What is left of a race is kept in mind under this kind.
+ORDERS = "orders"
+
+
+class Ledger(Protocol):
+    """Where things are written that must survive us, before anything else happens with them."""
+
+    async def expect(self, webhook: AwaitedWebhook) -> None:
+        """Keep a message that is about to exist, or has just been accepted."""
+        ...
+
+    async def forget(self, webhooks: Sequence[AwaitedWebhook]) -> None:
+        """Nothing is left of these messages."""
+        ...
+
+    async def violation(self, found: ViolationFound) -> None:
+        """Keep a violation for good, then publish it."""
+        ...
+
+    async def cleaned(self, order_id: str) -> None:
+        """Nothing is left of this order."""
+        ...
+
+
+class Reactions:
+    """Carries verdicts on. One instance serves all probes of a daemon, or of one `check`."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        publish: Callable[[Event], None],
+        window: RaceWindow,
+        *,
+        race_fresh_for: float,
+        covers: Mapping[str, Sequence[ProbeName]],
+        down_since: Callable[[], Mapping[ProbeName, Instant]],
+    ) -> None:
+        self._ledger = ledger
+        self._publish = publish
+        self._window = window
+        self._race_fresh_for = race_fresh_for
+        self._covers = covers
+        self._down_since = down_since
+        self._leftover_orders: set[str] = set()
+        self.effects: EffectWatch | None = None
+        self.violations = 0
+
+    async def react(self, result: Result) -> Result:
+        """Take one result in; return it as it is to be published."""
+        match result:
+            case WebhookResult():
+                await self._webhook(result)
+            case RaceResult():
+                await self._race(result)
+            case HealthResult():
+                down = self._down_since()
+                return replace(result, lies=lies(result.pages, self._covers, down, result.started))
+        return result
+
+    async def settled(self, event: WebhookSettled, message: AwaitedWebhook) -> None:
+        """Take in how the wait for an effect ended."""
+        if event.settlement is Settlement.LOST:
+            await self._ledger.expect(message)
+            await self._violation(Violation.LOST_MESSAGE, event.run_id, event.at, event.sentence)
+        elif event.effects > 1:
+            sentence = f"webhook {event.message_sid} had its effect {event.effects} times; expected once"
+            await self._violation(Violation.DUPLICATE_EFFECT, event.run_id, event.at, sentence)
+        self._publish(event)
+
+    async def _webhook(self, result: WebhookResult) -> None:
+        if result.outcome is Outcome.FORGED_ACCEPTED:
+            await self._violation(Violation.FORGED_ACCEPTED, result.run_id, result.started, result.detail)
+        if self.effects is None or result.awaited is None:
+            return
+        message = result.awaited
+        if result.accepted and result.check is WebhookCheck.DELIVERY:
+            message = replace(message, accepted=result.started.later(result.finished_mono))
+            await self._ledger.expect(message)
+        self.effects.follow([message])
+
+    async def _race(self, result: RaceResult) -> None:
+        if result.race_outcome.is_violation:
+            kind = Violation(result.race_outcome.value)
+            await self._violation(kind, result.run_id, result.released, result.sentence)
+        if result.leftovers:
+            self._leftover_orders.add(result.order_id)
+        else:
+            await self._ledger.cleaned(result.order_id)
+        self._publish(Leftovers(counts={ORDERS: len(self._leftover_orders)}))
+        rate = self._window.add(result.race_outcome)
+        self._publish(replace(rate, fresh_until=now().mono + self._race_fresh_for))
+
+    async def _violation(self, kind: Violation, run_id: str, at: Instant, sentence: str) -> None:
+        self.violations += 1
+        await self._ledger.violation(ViolationFound(id=f"{kind}-{run_id}", kind=kind, at=at, sentence=sentence))

@@ -1,0 +1,188 @@
+"""One probe under watch: schedule → run → outage → publish. The main path of the daemon, top to bottom."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from prober.clock import Instant, now
+from prober.event import Event, OutageChanged, ProbeRan, ProbeSkipped, ServiceRestarted
+from prober.judge import outage
+from prober.judge.outage import Observation, Tracking
+from prober.outcome import Outcome, ProbeName, Service, SkipReason
+from prober.probes.base import Probe, Run, Tripwire
+from prober.probes.synthetic import new_run_id
+from prober.result import DatabaseResult, RedisResult, Result, WebhookResult
+from prober.schedule import Cadence, Start, Timing
+
+log = structlog.get_logger()
+
+# A probe bounds itself; one that does not come back this long after its timeout has a fault of ours.
+PATIENCE = 5.0
+# A tripwire that cannot be opened is tried again at this pace; the probe itself sees the outage meanwhile.
+TRIPWIRE_RETRY = 1.0
+# A gauge is absent after this many intervals without a new measurement.
+FRESH_INTERVALS = 3
+
+SERVICE_OF = {ProbeName.REDIS: Service.REDIS, ProbeName.DATABASE: Service.DATABASE}
+
+Publish = Callable[[Event], None]
+React = Callable[[Result], Awaitable[Result]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """A probe with what belongs to it. `tracking` is None for probes that have no outage of their own."""
+
+    probe: Probe
+    timing: Timing
+    tracking: Tracking | None = None
+    tripwire: Tripwire | None = None
+    details_interval: float | None = None
+
+
+class Watch:
+    """Keeps one probe running and its outage tracked.
+
+    `react` is given each result before it is published: it follows effects, judges, and returns the result
+    as it is to be published.
+    """
+
+    def __init__(
+        self, watched: Watched, *, recovery_successes: int, publish: Publish, react: React, offset: float = 0.0
+    ) -> None:
+        self.name = watched.probe.name
+        self.tracking = watched.tracking
+        self._watched = watched
+        self._recovery_successes = recovery_successes
+        self._publish = publish
+        self._react = react
+        self._ordinal = 0
+        self._identity: str | None = None
+        self._not_before = 0.0
+        self._cadence = Cadence(watched.timing, self._turn, offset=offset)
+
+    async def forever(self) -> None:
+        """Probe on schedule, and hold the tripwire, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._cadence.forever())
+            if self._watched.tripwire is not None:
+                tasks.create_task(self._hold(self._watched.tripwire))
+
+    async def _turn(self, start: Start) -> bool:
+        """One turn of the schedule; says whether the next run is urgent."""
+        if start.skipped:
+            self._publish(ProbeSkipped(probe=self.name, reason=SkipReason.OVERRUN, count=start.skipped))
+        if time.monotonic() < self._not_before:
+            self._publish(ProbeSkipped(probe=self.name, reason=SkipReason.RATE_LIMITED))
+            return False
+        result = await self._run(start.urgent)
+        self._track(result)
+        result = await self._react(result)
+        self._publish(ProbeRan(result=result, lateness=start.lateness, fresh_until=self._fresh_until(result)))
+        if isinstance(result, WebhookResult) and result.retry_after is not None:
+            self._not_before = result.finished_mono + result.retry_after
+        return self.tracking is not None and self.tracking.urgent
+
+    async def _run(self, urgent: bool) -> Result:
+        started = now()
+        run = Run(
+            id=new_run_id(started.wall),
+            started=started,
+            timeout=self._watched.timing.timeout,
+            ordinal=self._ordinal,
+            urgent=urgent,
+        )
+        self._ordinal += 1
+        try:
+            async with asyncio.timeout(run.timeout + self._patience()):
+                return await self._watched.probe.run(run)
+        except TimeoutError:
+            outcome, detail = Outcome.TIMEOUT, f"the probe did not come back within {run.timeout:g} s"
+        except Exception as error:
+            # A fault of ours must neither end the watch nor pass for the target's.
+            log.exception("probe failed inside the prober", probe=self.name, run=run.id)
+            outcome, detail = Outcome.NOT_KNOWN, f"a fault in the prober itself: {type(error).__name__}"
+        return Result(
+            probe=self.name,
+            run_id=run.id,
+            started=started,
+            duration=time.monotonic() - started.mono,
+            outcome=outcome,
+            detail=detail,
+        )
+
+    def _patience(self) -> float:
+        # A race makes, witnesses and removes its order beside the timed part.
+        return PATIENCE * (6 if self.name is ProbeName.RACE else 1)
+
+    def _track(self, result: Result) -> None:
+        restarted = self._restarted(result)
+        if self.tracking is None:
+            return
+        seen = Observation(
+            sent=result.started,
+            answered=result.started.later(result.finished_mono),
+            outcome=result.outcome,
+            detail=result.detail,
+            restarted=restarted,
+        )
+        self.tracking, changes = outage.observe(self.tracking, seen, recovery_successes=self._recovery_successes)
+        self._changed(changes)
+
+    def _restarted(self, result: Result) -> bool:
+        """Notice a server with another identity than before."""
+        identity, service = _identity(result), SERVICE_OF.get(self.name)
+        if identity is None or service is None:
+            return False
+        before, self._identity = self._identity, identity
+        if before is None or before == identity:
+            return False
+        self._publish(ServiceRestarted(service=service, at=result.started, detail=f"was {before}, is {identity}"))
+        return True
+
+    async def _hold(self, tripwire: Tripwire) -> None:
+        while True:
+            try:
+                at = await tripwire.hold()
+            except ConnectionError:
+                await asyncio.sleep(TRIPWIRE_RETRY)
+                continue
+            self._closed(at)
+            # Do not spin where something closes every connection as soon as it is open.
+            await asyncio.sleep(self._watched.timing.down_interval or TRIPWIRE_RETRY)
+
+    def _closed(self, at: Instant) -> None:
+        if self.tracking is None:
+            return
+        self.tracking, changes = outage.connection_closed(self.tracking, at)
+        self._changed(changes)
+        self._cadence.wake()
+
+    def _changed(self, changes: tuple[OutageChanged, ...]) -> None:
+        for change in changes:
+            self._publish(change)
+
+    def _fresh_until(self, result: Result) -> float:
+        pace = self._watched.timing.interval
+        if _has_details(result) and self._watched.details_interval is not None:
+            pace = max(pace, self._watched.details_interval)
+        return result.finished_mono + FRESH_INTERVALS * pace + self._watched.timing.timeout
+
+
+def _identity(result: Result) -> str | None:
+    if isinstance(result, RedisResult) and result.info is not None:
+        return result.info.run_id
+    if isinstance(result, DatabaseResult) and result.stats is not None and result.stats.started_at is not None:
+        return f"{result.stats.started_at:.6f}"
+    return None
+
+
+def _has_details(result: Result) -> bool:
+    if isinstance(result, RedisResult):
+        return result.backlog is not None
+    return isinstance(result, DatabaseResult) and result.stats is not None

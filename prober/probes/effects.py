@@ -1,0 +1,202 @@
+"""Follows every synthetic message to its end: asks the database for its effect, then removes its rows.
+
+What the answers mean is decided by `judge.loss`; here they are only asked for, many messages at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from prober.clock import now
+from prober.contract import Claimed, Full, Webhook
+from prober.event import WebhookSettled
+from prober.judge.loss import LossVerdict, Sighting, Waited, settle
+from prober.outcome import Mode, Settlement
+from prober.probes.witness import NotAskable, Witness
+from prober.result import AwaitedWebhook
+
+# The first look comes at once, later ones further and further apart: the delay is known to a quarter of itself.
+FIRST_LOOK = 0.01
+GROWTH = 1.25
+LONGEST_GAP = 1.0
+ASK_TIMEOUT = 2.0
+# Many messages are asked about in one query; more than these wait for the next one.
+BATCH = 200
+# A message that was called lost is looked for this much longer, then its rows are removed for good.
+LATE_FOR = 600.0
+
+
+@dataclass(slots=True)
+class _Followed:
+    message: AwaitedWebhook
+    service_base: float  # the service clock when the wait began
+    since: float  # monotonic; answer, or start for a message whose answer is unknown
+    look_at: float
+    gap: float = FIRST_LOOK
+    absent_until: float | None = None
+    done: bool = field(default=False)
+
+
+class EffectWatch:
+    """Follows messages from their acceptance until their rows are gone.
+
+    `service_clock` gives the seconds during which Redis and the database were both up; `settled` is told how
+    each wait ended; `forget` is told when nothing of a message is left.
+    """
+
+    def __init__(
+        self,
+        contract: Webhook,
+        witness: Witness,
+        *,
+        deadline: float,
+        service_clock: Callable[[], float],
+        settled: Callable[[WebhookSettled, AwaitedWebhook], Awaitable[None]],
+        forget: Callable[[Sequence[AwaitedWebhook]], Awaitable[None]],
+    ) -> None:
+        self._contract = contract
+        self._witness = witness
+        self._deadline = deadline
+        self._service_clock = service_clock
+        self._settled = settled
+        self._forget = forget
+        self._followed: dict[str, _Followed] = {}
+        self._woken = asyncio.Event()
+
+    @property
+    def waiting(self) -> int:
+        """How many accepted messages have no effect yet."""
+        return sum(f.message.accepted is not None and not f.done for f in self._followed.values())
+
+    def follow(self, messages: Iterable[AwaitedWebhook]) -> None:
+        """Begin to follow messages, from a result or from the journal."""
+        current, clock = time.monotonic(), self._service_clock()
+        for message in messages:
+            since = (message.accepted or message.intended).mono
+            already = max(0.0, current - since)
+            if already > self._deadline:
+                # From before a restart: the service may have been down meanwhile. It gets a moment more.
+                already = self._deadline - min(self._deadline, 5.0)
+            self._followed[message.message_sid] = _Followed(
+                message=message, service_base=clock - already, since=since, look_at=current + FIRST_LOOK
+            )
+        self._woken.set()
+
+    async def forever(self) -> None:
+        """Look again and again until cancelled."""
+        while True:
+            due = await self._next_due()
+            try:
+                await self._look(due)
+            except NotAskable:
+                # Not known is not lost: try again as long as it takes.
+                self._postpone(due)
+
+    async def _next_due(self) -> list[_Followed]:
+        while True:
+            self._woken.clear()
+            current = time.monotonic()
+            due = [f for f in self._followed.values() if f.look_at <= current]
+            if due:
+                return due[:BATCH]
+            soonest = min((f.look_at for f in self._followed.values()), default=None)
+            delay = None if soonest is None else max(0.001, soonest - current)
+            try:
+                async with asyncio.timeout(delay):
+                    await self._woken.wait()
+            except TimeoutError:
+                continue
+
+    async def _look(self, due: list[_Followed]) -> None:
+        awaited = [f for f in due if f.message.accepted is not None and not f.done]
+        for mode, number, group in _grouped(awaited):
+            rows = await self._witness.fetch(self._sql(mode).effect, _values(number, group), timeout=ASK_TIMEOUT)
+            seen = {
+                str(row["message_sid"]): Sighting(effects=int(row["effects"]), done=bool(row["done"]))
+                for row in rows
+            }
+            for followed in group:
+                nothing = Sighting(effects=0, done=False)
+                await self._judge(followed, seen.get(followed.message.message_sid, nothing))
+        finished = [f for f in due if self._is_finished(f)]
+        if finished:
+            await self._remove(finished)
+        self._postpone(due)
+
+    async def _judge(self, followed: _Followed, seen: Sighting) -> None:
+        at = now()
+        waited = Waited(
+            elapsed=at.mono - followed.since,
+            service_time=self._service_clock() - followed.service_base,
+            absent_until=followed.absent_until,
+        )
+        verdict = settle(waited, seen, deadline=self._deadline, already_lost=followed.message.lost)
+        if not seen.done:
+            followed.absent_until = waited.elapsed
+        if verdict is None:
+            return
+        settlement = verdict.settlement
+        followed.done = settlement is not Settlement.LOST
+        before = followed.message
+        if settlement is Settlement.LOST:
+            followed.message = replace(before, lost=True)
+        await self._settled(_settled(before, verdict, at.mono, waited, seen), followed.message)
+
+    def _is_finished(self, followed: _Followed) -> bool:
+        """Whether the rows of a message may go: its end is known, or nothing more can be learned of it."""
+        age = time.monotonic() - followed.since
+        if followed.message.accepted is None:
+            return age > self._deadline
+        return followed.done or (followed.message.lost and age > self._deadline + LATE_FOR)
+
+    async def _remove(self, finished: Sequence[_Followed]) -> None:
+        for mode, number, group in _grouped(finished):
+            await self._witness.run(self._sql(mode).cleanup, _values(number, group), timeout=ASK_TIMEOUT)
+        for followed in finished:
+            del self._followed[followed.message.message_sid]
+        await self._forget([f.message for f in finished])
+
+    def _sql(self, mode: Mode) -> Claimed | Full:
+        if mode is Mode.NO_SIDE_EFFECTS and self._contract.claimed is not None:
+            return self._contract.claimed
+        return self._contract.full
+
+    def _postpone(self, due: Iterable[_Followed]) -> None:
+        current = time.monotonic()
+        for followed in due:
+            followed.gap = min(followed.gap * GROWTH, LONGEST_GAP)
+            followed.look_at = current + followed.gap
+
+
+def _grouped(followed: Iterable[_Followed]) -> list[tuple[Mode, str, list[_Followed]]]:
+    """Group by what one query can ask about: the mode and the sender."""
+    groups: dict[tuple[Mode, str], list[_Followed]] = {}
+    for one in followed:
+        groups.setdefault((one.message.mode, one.message.from_number), []).append(one)
+    return [(mode, number, group) for (mode, number), group in groups.items()]
+
+
+def _values(number: str, group: Sequence[_Followed]) -> dict[str, object]:
+    return {
+        "from_number": number,
+        "message_sids": [f.message.message_sid for f in group],
+        "bodies": [f.message.body for f in group],
+    }
+
+
+def _settled(
+    message: AwaitedWebhook, verdict: LossVerdict, mono: float, waited: Waited, seen: Sighting
+) -> WebhookSettled:
+    at = message.intended.later(mono)
+    return WebhookSettled(
+        message_sid=message.message_sid,
+        run_id=message.run_id,
+        settlement=verdict.settlement,
+        at=at,
+        delay=waited.elapsed if seen.done else None,
+        effects=seen.effects,
+        sentence=f"webhook {message.message_sid}: {verdict.sentence}",
+    )

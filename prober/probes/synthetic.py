@@ -1,0 +1,63 @@
+"""How everything of ours is marked, so that people, rows and sweeps recognise it.
+
+A mark carries the instance and the run; the run's id begins with its time.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+PREFIX = "synthetic-prober"
+HEADER = "X-Synthetic-Probe"
+
+# +999 is not assigned to any country (ITU-T E.164): no message to it reaches anyone.
+NOBODYS_NUMBER = "+999000000000"
+
+
+def new_run_id(wall: float) -> str:
+    """Make the id of a run: milliseconds since 1970 in 11 hex digits, then 8 random ones; sorts by time."""
+    return f"{int(wall * 1000):011x}{secrets.token_hex(4)}"
+
+
+def new_trace() -> tuple[str, str]:
+    """Make a trace id and the `traceparent` header that carries it (W3C Trace Context, sampled)."""
+    trace_id = secrets.token_hex(16)
+    return trace_id, f"00-{trace_id}-{secrets.token_hex(8)}-01"
+
+
+def new_message_sid() -> str:
+    """Make a MessageSid of Twilio's form: `SM` and 32 hex digits."""
+    return f"SM{secrets.token_hex(16)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The marks of one instance."""
+
+    instance: str
+
+    def header(self, run_id: str) -> str:
+        """The value of X-Synthetic-Probe."""
+        return f"{self.instance}/{run_id}"
+
+    def body(self, run_id: str) -> str:
+        """The text of a synthetic message: unique, and readable to whoever finds it in a table."""
+        return f"{PREFIX} {self.instance} {run_id}"
+
+    def order(self, run_id: str) -> str:
+        """The id (and number) of a synthetic order."""
+        return f"{PREFIX}-{self.instance}-order-{run_id}"
+
+    def routing(self, run_id: str) -> str:
+        """The id of a synthetic routing."""
+        return f"{PREFIX}-{self.instance}-routing-{run_id}"
+
+    @property
+    def retailer(self) -> str:
+        """The id of the one synthetic retailer."""
+        return f"{PREFIX}-{self.instance}-retailer"
+
+    def vendors(self, count: int) -> tuple[str, ...]:
+        """The ids of the first `count` synthetic vendors."""
+        return tuple(f"{PREFIX}-{self.instance}-vendor-{n:02d}" for n in range(1, count + 1))

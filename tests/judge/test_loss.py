@@ -1,0 +1,59 @@
+"""Loss: not known is not lost, and a correct target is never called lossy because of an outage."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prober.judge.loss import Sighting, Waited, settle
+from prober.outcome import Settlement
+
+ABSENT, THERE = Sighting(effects=0, done=False), Sighting(effects=1, done=True)
+
+
+def waited(elapsed: float, service: float | None = None, absent_until: float | None = None) -> Waited:
+    return Waited(elapsed=elapsed, service_time=elapsed if service is None else service, absent_until=absent_until)
+
+
+@pytest.mark.parametrize(
+    ("how", "seen", "lost_before", "expected"),
+    [
+        (waited(0.02), THERE, False, Settlement.DONE),
+        (waited(59.9, absent_until=59.0), THERE, False, Settlement.DONE),
+        (waited(59.9), ABSENT, False, None),
+        (waited(60.0), ABSENT, False, Settlement.LOST),
+        (waited(600.0), None, False, None),
+        (waited(90.0, service=30.0), ABSENT, False, None),
+        (waited(120.0, service=60.0), ABSENT, False, Settlement.LOST),
+        (waited(90.0, service=30.0), THERE, False, Settlement.NOT_KNOWN),
+        (waited(90.0, service=30.0, absent_until=20.0), THERE, False, Settlement.LATE),
+        (waited(70.0), THERE, True, Settlement.LATE),
+        (waited(70.0), ABSENT, True, None),
+    ],
+)
+def test_verdicts(how: Waited, seen: Sighting | None, lost_before: bool, expected: Settlement | None) -> None:
+    verdict = settle(how, seen, deadline=60.0, already_lost=lost_before)
+    assert (verdict.settlement if verdict else None) is expected
+
+
+times = st.floats(0, 10_000)
+
+
+@given(times, times, st.booleans())
+def test_what_cannot_be_asked_is_never_settled(elapsed: float, service: float, lost: bool) -> None:
+    assert settle(waited(elapsed, service), None, deadline=60.0, already_lost=lost) is None
+
+
+@given(times, st.floats(0, 59.999))
+def test_an_outage_never_makes_a_loss(elapsed: float, service: float) -> None:
+    assert settle(waited(elapsed, service), ABSENT, deadline=60.0, already_lost=False) is None
+
+
+@given(times, times, st.one_of(st.none(), times), st.booleans())
+def test_an_effect_that_is_there_is_never_lost(
+    elapsed: float, service: float, absent: float | None, lost: bool
+) -> None:
+    verdict = settle(waited(elapsed, service, absent), THERE, deadline=60.0, already_lost=lost)
+    assert verdict is not None
+    assert verdict.settlement is not Settlement.LOST
