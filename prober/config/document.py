@@ -40,6 +40,7 @@ class Place:
     key: Mark
     value: Mark
     written: str | None = None
+    plain: bool = False  # not in quotes
     substituted: bool = False
 
 
@@ -66,6 +67,10 @@ class Document:
         depth = len(path)
         places = {where[depth:]: place for where, place in self.places.items() if where[:depth] == path}
         return Document(self.source, value, places)
+
+    def with_value(self, path: Path, value: Any) -> Document:
+        """This document with another value at `path`, whose place stays."""
+        return Document(self.source, _with(self.value, path, value), self.places)
 
     def overlaid(self, overlay: Document) -> Document:
         """This document with the values of `overlay` in place of its own.
@@ -96,9 +101,11 @@ def _leaves(value: Mapping[str, Any], path: Path = ()) -> Iterator[tuple[Path, A
 
 
 def _with(value: Any, path: Path, node: Any) -> Any:
-    """A copy of `value` with `node` at `path`."""
+    """A copy of `value` with `node` at `path`; mappings that are missing on the way are made."""
     if not path:
         return node
+    if isinstance(value, list) and isinstance(path[0], int):
+        return [_with(item, path[1:], node) if n == path[0] else item for n, item in enumerate(value)]
     inner = value if isinstance(value, Mapping) else {}
     return {**inner, path[0]: _with(inner.get(path[0]), path[1:], node)}
 

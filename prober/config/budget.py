@@ -1,0 +1,77 @@
+"""How many requests the target's webhook gets from us at worst, against half of its own rate limit.
+
+The limit counts every request to the webhook route from one address, also rejected ones and GETs (TARGET),
+so the health probe's look at that route counts too. Pure: a config goes in, a sum with its terms comes out.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from prober.config.model import Config
+from prober.config.units import Rate, format_duration
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """What one check sends at most within the limit's window, in the state in which it sends most."""
+
+    check: str
+    requests: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The terms, and what is allowed: half of `limit`."""
+
+    limit: Rate
+    terms: tuple[Term, ...]
+
+    @property
+    def total(self) -> int:
+        """Requests within one window, at worst."""
+        return sum(term.requests for term in self.terms)
+
+    @property
+    def allowed(self) -> int:
+        """Half of the target's limit, rounded down."""
+        return self.limit.count // 2
+
+    @property
+    def fits(self) -> bool:
+        """Whether the worst case stays within what is allowed."""
+        return self.total <= self.allowed
+
+    @property
+    def sums(self) -> str:
+        """The whole sum in words: `delivery 62 (every 1s while down) + … = 65 in 1m of 100 allowed`."""
+        terms = " + ".join(f"{term.check} {term.requests} ({term.why})" for term in self.terms)
+        window = format_duration(self.limit.per_seconds)
+        return f"{terms or 'nothing'} = {self.total} in {window} of {self.allowed} (half of {self.limit})"
+
+
+def starts_within(window: float, interval: float, jitter: float) -> int:
+    """The most starts of a probe in any half-open window, all in seconds.
+
+    Starts lie up to `jitter` after the points of a grid of `interval`, so that a late start and the
+    early ones after it draw together: `n` starts take at least `(n - 1) * interval - jitter`.
+    """
+    return math.ceil(round((window + jitter) / interval, 9))
+
+
+def webhook_budget(config: Config) -> Budget:
+    """Add up the worst minute over all checks that ask the webhook route."""
+    window = config.target.rate_limit.per_seconds
+    webhook, health = config.probes.webhook, config.probes.health
+    terms = []
+    if webhook.enabled:
+        # No state sends more often than an outage does. One more: where an outage begins or ends, a late start
+        # and an early one can draw together by up to half an interval.
+        requests = starts_within(window, webhook.down_interval, 0.0) + 1
+        terms.append(Term("delivery", requests, f"every {format_duration(webhook.down_interval)} while down"))
+    if health.enabled:
+        asked = starts_within(window, health.interval, health.jitter)
+        terms.append(Term("health", asked, f"every {format_duration(health.interval)}"))
+    return Budget(config.target.rate_limit, tuple(terms))

@@ -1,0 +1,187 @@
+"""The combinations of settings that cannot work together, each with a sentence that says why and what to do.
+
+Pure: a config whose single values are all right goes in, the faults come out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from prober.config.budget import webhook_budget
+from prober.config.document import Path
+from prober.config.model import Config, Database, Health, Race, Redis, Tls, Webhook
+from prober.config.secrets import SecretUrl, url_passwords
+from prober.config.units import format_duration
+from prober.outcome import Mode
+
+MOST_INTERVALS_HUNG = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An impossible combination: the key to change first, and the sentence."""
+
+    path: Path
+    sentence: str
+
+
+def impossible(config: Config) -> list[Fault]:
+    """Every impossible combination in `config`; none of a probe that is not enabled."""
+    probes = config.probes
+    faults = [*_target(config), *_lifetimes(config)]
+    enabled = [(name, getattr(probes, name)) for name in type(probes).model_fields]
+    enabled = [(name, probe) for name, probe in enabled if probe.enabled]
+    if not enabled:
+        faults.append(Fault(("probes",), "every probe is disabled; enable at least one"))
+    for name, probe in enabled:
+        faults += _timing(("probes", name), probe)
+    if probes.webhook.enabled:
+        faults += _webhook(config)
+    if probes.race.enabled:
+        faults += _race(config)
+    if probes.redis.enabled:
+        faults += _redis(probes.redis)
+    if probes.database.enabled:
+        faults += _database(probes.database)
+    return faults
+
+
+def _timing(path: Path, probe: Webhook | Race | Redis | Database | Health) -> Iterator[Fault]:
+    interval = format_duration(probe.interval)
+    if probe.jitter > probe.interval / 2:
+        yield Fault(
+            (*path, "jitter"),
+            f"found {format_duration(probe.jitter)}, expected at most half of the interval ({interval})",
+        )
+    if probe.timeout > MOST_INTERVALS_HUNG * probe.interval:
+        yield Fault(
+            (*path, "timeout"),
+            f"found {format_duration(probe.timeout)}, expected at most {MOST_INTERVALS_HUNG} intervals "
+            f"({format_duration(MOST_INTERVALS_HUNG * probe.interval)}): one hanging answer would hide them all",
+        )
+    down = getattr(probe, "down_interval", None)
+    if down is not None and down > probe.interval:
+        yield Fault(
+            (*path, "down_interval"),
+            f"found {format_duration(down)}, expected at most the interval ({interval}): a service that is "
+            "down is probed more often, not less",
+        )
+    details = getattr(probe, "details_interval", None)
+    if details is not None and details < probe.interval:
+        yield Fault(
+            (*path, "details_interval"),
+            f"found {format_duration(details)}, expected at least the interval ({interval}): details are "
+            "asked for in a run",
+        )
+
+
+def _target(config: Config) -> Iterator[Fault]:
+    target = config.target
+    if target.tls and urlsplit(target.url).scheme == "http":
+        yield Fault(
+            ("target", "tls"), "found TLS settings, but target.url is http://; write https:// or remove them"
+        )
+    yield from _tls(("target", "tls"), target.tls)
+
+
+def _tls(path: Path, tls: Tls | None) -> Iterator[Fault]:
+    if tls and tls.insecure_skip_verify and tls.ca_file:
+        yield Fault(
+            (*path, "insecure_skip_verify"),
+            "found true beside ca_file: without verification no authority is asked; keep one of them",
+        )
+
+
+def _lifetimes(config: Config) -> Iterator[Fault]:
+    retention, hold = config.journal.retention, config.outages.recovery_hold
+    if retention < hold:
+        yield Fault(
+            ("journal", "retention"),
+            f"found {format_duration(retention)}, expected at least outages.recovery_hold "
+            f"({format_duration(hold)}): recovery times are restored from the journal",
+        )
+
+
+def _webhook(config: Config) -> Iterator[Fault]:
+    webhook, path = config.probes.webhook, ("probes", "webhook")
+    if webhook.mode is Mode.FULL and webhook.from_number is None:
+        yield Fault(
+            (*path, "from_number"),
+            "missing; mode full needs a WhatsApp number that is yours (+977…), because the target "
+            "replies to it; or use mode no_side_effects",
+        )
+    if webhook.mode is Mode.NO_SIDE_EFFECTS and not config.probes.database.enabled:
+        yield Fault(
+            (*path, "mode"),
+            "no_side_effects claims each message in the database before it is sent, but probes.database is "
+            "disabled; enable it, or use mode full with a from_number",
+        )
+    budget = webhook_budget(config)
+    if not budget.fits:
+        yield Fault(
+            (*path, "down_interval"),
+            f"too many requests to the webhook: {budget.sums}; raise probes.webhook.down_interval or interval, "
+            "or correct target.rate_limit",
+        )
+
+
+def _race(config: Config) -> Iterator[Fault]:
+    race, path = config.probes.race, ("probes", "race")
+    if not config.probes.database.enabled:
+        yield Fault(
+            (*path, "enabled"),
+            "a race makes its order in the database and asks it who won, but probes.database is disabled; "
+            "enable it, or write probes.race.enabled: false",
+        )
+    if race.max_unjudged >= race.win_rate_window:
+        yield Fault(
+            (*path, "max_unjudged"),
+            f"found {race.max_unjudged}, expected less than win_rate_window ({race.win_rate_window}): "
+            "otherwise a window of nothing but unjudged races has a win rate",
+        )
+
+
+def _redis(redis: Redis) -> Iterator[Fault]:
+    path: Path = ("probes", "redis")
+    if (redis.url is None) == (redis.sentinel is None):
+        found = "found neither url nor sentinel" if redis.url is None else "found both url and sentinel"
+        yield Fault(path, f"{found}, expected one of them; to leave Redis out write probes.redis.enabled: false")
+        return
+    if redis.url is not None:
+        parts = urlsplit(redis.url.get_secret_value())
+        if redis.tls and parts.scheme != "rediss":
+            yield Fault(
+                (*path, "tls"),
+                f"found TLS settings, but the url is {parts.scheme}://; write rediss:// or remove them",
+            )
+        if redis.username and parts.username:
+            yield Fault((*path, "username"), "given twice, in the url and as username; keep one of them")
+    yield from _password_twice(path, redis, "url")
+    yield from _tls((*path, "tls"), redis.tls)
+
+
+def _database(database: Database) -> Iterator[Fault]:
+    path: Path = ("probes", "database")
+    if database.dsn is None:
+        yield Fault(
+            (*path, "dsn"),
+            "missing; expected postgresql://user@host:5432/database of the server itself (not of a pooler); "
+            "to leave PostgreSQL out write probes.database.enabled: false",
+        )
+    elif database.dsn == database.pooled_dsn:
+        yield Fault(
+            (*path, "pooled_dsn"),
+            "found the same address as dsn; expected that of the pooler, or no pooled_dsn",
+        )
+    yield from _password_twice(path, database, "dsn")
+    yield from _password_twice(path, database, "pooled_dsn")
+
+
+def _password_twice(path: Path, probe: Redis | Database, key: str) -> Iterator[Fault]:
+    url: SecretUrl | None = getattr(probe, key)
+    if probe.password is None or url is None or not url_passwords(url.get_secret_value()):
+        return
+    given = "password_file" if probe.password_file else "password"
+    yield Fault((*path, given), f"given twice, in {key} and as {given}; keep one of them")
