@@ -1,0 +1,120 @@
+"""Bounds what a PostgreSQL server can make asyncpg read, and tells when the last bytes arrived.
+
+asyncpg buffers a message of whatever length the server announces, so one that lies costs a gigabyte. It takes
+its connections from the event loop it is given; here it is given one that counts. Only the public interface of
+asyncio and the `loop` parameter of `asyncpg.connect` are used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+Factory = Callable[[], asyncio.Protocol]
+Connected = tuple["_MeteredTransport", asyncio.Protocol]
+
+MAX_ANSWER = 1 << 20  # bytes; the largest we ask for, the statistics, is one short row
+
+
+class Meter:
+    """Counts the bytes of one connection, request by request."""
+
+    def __init__(self) -> None:
+        self.last_arrival = 0.0  # monotonic
+        self.overrun = False  # the server sent more than MAX_ANSWER; the connection was closed
+        self._may_read = MAX_ANSWER
+        self.transport: asyncio.BaseTransport | None = None
+
+    def begin(self) -> None:
+        """A request is about to be sent."""
+        self._may_read = MAX_ANSWER
+
+    def count(self, size: int) -> bool:
+        """Note that bytes arrived; False when they are too many."""
+        self.last_arrival = time.monotonic()
+        self._may_read -= size
+        self.overrun = self._may_read < 0
+        return not self.overrun
+
+
+class _MeteredProtocol(asyncio.Protocol):
+    """Stands between the transport and the protocol of asyncpg."""
+
+    def __init__(self, inner: asyncio.Protocol, meter: Meter) -> None:
+        self.inner = inner
+        self._meter = meter
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._meter.transport = transport
+        self.inner.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._meter.count(len(data)):
+            self.inner.data_received(data)
+        elif isinstance(self._meter.transport, asyncio.Transport):
+            self._meter.transport.abort()
+
+    def eof_received(self) -> bool | None:
+        return self.inner.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.inner.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self.inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self.inner.resume_writing()
+
+
+class _MeteredTransport:
+    """A transport on which asyncpg sets its protocol itself, once it is settled whether there is TLS."""
+
+    def __init__(self, inner: asyncio.Transport, meter: Meter) -> None:
+        self.inner = inner
+        self._meter = meter
+        meter.transport = inner
+
+    def set_protocol(self, protocol: asyncio.Protocol) -> None:
+        self.inner.set_protocol(_MeteredProtocol(protocol, self._meter))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+class _MeteredLoop:
+    """The running event loop, but for the connections that it makes."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, meter: Meter) -> None:
+        self._inner = loop
+        self._meter = meter
+
+    async def create_connection(self, factory: Factory, *args: Any, **kwargs: Any) -> Connected:
+        return self._metered(await self._inner.create_connection(self._wrap(factory), *args, **kwargs))
+
+    async def create_unix_connection(self, factory: Factory, *args: Any, **kwargs: Any) -> Connected:
+        return self._metered(await self._inner.create_unix_connection(self._wrap(factory), *args, **kwargs))
+
+    async def start_tls(self, transport: _MeteredTransport, *args: Any, **kwargs: Any) -> _MeteredTransport:
+        encrypted = await self._inner.start_tls(transport.inner, *args, **kwargs)
+        if encrypted is None:
+            raise ConnectionResetError(errno.ECONNRESET, "connection closed during the TLS handshake")
+        return _MeteredTransport(encrypted, self._meter)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def _wrap(self, factory: Factory) -> Callable[[], _MeteredProtocol]:
+        return lambda: _MeteredProtocol(factory(), self._meter)
+
+    def _metered(self, made: tuple[asyncio.Transport, _MeteredProtocol]) -> Connected:
+        transport, protocol = made
+        return _MeteredTransport(transport, self._meter), protocol.inner
+
+
+def metered_loop(meter: Meter) -> asyncio.AbstractEventLoop:
+    """The running event loop, whose connections are counted by `meter`."""
+    return cast(asyncio.AbstractEventLoop, _MeteredLoop(asyncio.get_running_loop(), meter))
