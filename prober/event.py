@@ -159,7 +159,7 @@ class JournalFailed:
     detail: str
 
 
-JOURNAL_FAILURES = ("corrupt", "full", "io", "dropped")
+JOURNAL_FAILURES = ("corrupt", "schema", "full", "io", "dropped")  # schema: a newer prober's, or not a journal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
