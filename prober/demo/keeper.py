@@ -54,7 +54,8 @@ class Estate:
     def __init__(self) -> None:
         self._processes: dict[Identity, signal.Signals] = {}
         self._homes: list[Home] = []
-        self._directories: dict[Path, int] = {}  # → inode: what was put in its place later is not ours
+        # → its inode, so that what was put in its place later is not ours; None: told before it was made
+        self._directories: dict[Path, int | None] = {}
 
     def learn(self, message: dict[str, Any]) -> None:
         """Take one registration."""
@@ -67,7 +68,7 @@ class Estate:
             self._homes.append(Home(directory, tuple(message[Word.PROGRAMS]), key, time.time()))
         if Word.REMOVE in message:
             directory = Path(message[Word.REMOVE])
-            self._directories[directory] = directory.stat().st_ino
+            self._directories[directory] = directory.stat().st_ino if directory.exists() else None
 
     def end(self) -> list[str]:
         """Bring everything to an end; return what could not be, in words."""
@@ -108,7 +109,7 @@ class Estate:
 
     def _remove_directories(self) -> list[Path]:
         for directory, inode in self._directories.items():
-            if directory.is_dir() and directory.stat().st_ino == inode:
+            if directory.is_dir() and inode in {None, directory.stat().st_ino}:
                 shutil.rmtree(directory, ignore_errors=True)
         return [directory for directory in self._directories if directory.exists()]
 
@@ -118,15 +119,19 @@ def _kill(processes: Iterable[Identity]) -> None:
         procfs.send(process, signal.SIGKILL)
 
 
-def keep(link: socket.socket, owner: int) -> list[str]:
-    """Serve one owner until it asks for the end or is gone; return what could not be ended."""
+def keep(link: socket.socket, owner: int | None) -> list[str]:
+    """Serve one owner until it asks for the end or is gone; return what could not be ended.
+
+    `owner` is a pidfd, None for one that is gone already: what it said before still counts.
+    """
     estate = Estate()
     poll = select.poll()
     poll.register(link, select.POLLIN)
     # A child that the owner forked may hold the socket open, so the owner's own life is watched as well.
-    poll.register(owner, select.POLLIN)
+    if owner is not None:
+        poll.register(owner, select.POLLIN)
     while True:
-        ready = dict(poll.poll())
+        ready = dict(poll.poll(0 if owner is None else None))
         if link.fileno() not in ready:
             return estate.end()
         try:
@@ -160,11 +165,16 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # what ends the owner must not end its keeper
     link = socket.socket(fileno=int(sys.argv[1]))
+    return 1 if keep(link, _open_owner(int(sys.argv[2]))) else 0
+
+
+def _open_owner(pid: int) -> int | None:
     try:
-        owner = os.pidfd_open(int(sys.argv[2]))
+        owner = os.pidfd_open(pid)
     except ProcessLookupError:
-        return 0  # gone before anything was registered
-    return 1 if keep(link, owner) else 0
+        return None
+    # It started us: with another parent by now it is gone, and the pid may be another's.
+    return owner if os.getppid() == pid else None
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import ctypes
 import json
 import os
 import sys
+from typing import Any
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 OWNER_GONE = 125  # exit status
@@ -20,6 +21,7 @@ def main() -> None:
     """Become the program, or end with a sentence on stderr."""
     settings = json.loads(sys.argv[1])
     program = sys.argv[2:]
+    _tie(settings)
     # The owner opens the gate once the keeper knows this pid: no program ever runs that nobody would end.
     gate: int = settings["gate"]
     if os.read(gate, 1) == b"":
@@ -29,17 +31,21 @@ def main() -> None:
         os.setgroups([])
         os.setgid(settings["gid"])
         os.setuid(settings["uid"])
-    if settings["death_signal"]:
-        # After the change of user, which clears it (prctl(2)).
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, settings["death_signal"], 0, 0, 0)
-        if os.getppid() != settings["owner"]:
-            sys.exit(OWNER_GONE)
+        _tie(settings)  # once more: the change of user has cleared it (prctl(2))
     os.umask(0o077)
     try:
         os.execv(program[0], program)  # noqa: S606 - a fixed argument list, no shell
     except OSError as error:
         sys.stderr.write(f"cannot run {program[0]} as user {os.getuid()}: {error.strerror}\n")
         sys.exit(NOT_STARTED)
+
+
+def _tie(settings: dict[str, Any]) -> None:
+    """Have the kernel signal us when the owner's main thread ends."""
+    if settings["death_signal"]:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, settings["death_signal"], 0, 0, 0)
+        if os.getppid() != settings["owner"]:
+            sys.exit(OWNER_GONE)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -202,8 +203,12 @@ class Owner:
     def directory(self) -> Path:
         """A temporary directory that any user may enter, removed at the end."""
         if self._directory is None:
-            self._directory = _public_directory()
-            self.remove_at_end(self._directory)
+            directory = _public_parent() / f"prober-{secrets.token_hex(6)}"
+            # In this order: killed in between, there is nothing to remove.
+            self.remove_at_end(directory)
+            directory.mkdir()
+            directory.chmod(0o711)
+            self._directory = directory
         return self._directory
 
     def port(self) -> int:
@@ -213,7 +218,7 @@ class Owner:
         return port
 
     def remove_at_end(self, directory: Path) -> None:
-        """Make sure that a directory is removed at the end, with all that is in it."""
+        """Make sure that a directory is removed at the end, with all that is in it; it may be made later."""
         self._tell({Word.REMOVE: str(directory.resolve())})
 
     def inhabit(self, directory: Path, programs: Collection[Path]) -> None:
@@ -272,9 +277,11 @@ class Owner:
 
     async def close(self) -> None:
         """Stop all children, remove the directories, give back the ports. ServerError if something stays."""
-        for child in reversed(self._children):
-            await child.stop()
-        self.end()
+        try:
+            for child in reversed(self._children):
+                await child.stop()
+        finally:
+            self.end()
 
     def end(self) -> None:
         """Have the keeper end everything, and wait for it. ServerError if something stays."""
@@ -347,25 +354,23 @@ def plain_environment(home: Path) -> dict[str, str]:
     return {"PATH": path, "HOME": str(home), "LC_ALL": "C", "TZ": "UTC"}
 
 
-def _public_directory() -> Path:
-    """Make a temporary directory that `unprivileged_user` can enter."""
+def _public_parent() -> Path:
+    """Find a place for temporary directories that `unprivileged_user` can enter."""
     user = unprivileged_user()
-    for parent in (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")):  # noqa: S108 - mkdtemp inside
+    for parent in (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")):  # noqa: S108 - random names inside
         if parent.is_dir() and os.access(parent, os.W_OK) and obstacle(parent, user) is None:
-            directory = Path(tempfile.mkdtemp(prefix="prober-", dir=parent))
-            directory.chmod(0o711)
-            return directory
+            return parent.resolve()
     raise ServerError(f"no temporary directory that {user.name if user else 'we'} can enter; set TMPDIR to one")
 
 
-def copy_for(installation: Path, user: User | None, parts: Sequence[str], into: Path) -> Path:
-    """Return where `user` can run an installation: in its place, or a copy of its `parts` if it cannot get there.
+def copy_for(installation: Path, user: User | None, parts: Sequence[str], owner: Owner) -> Path:
+    """Tell where `user` can run an installation: in its place, or a copy of its `parts` if it cannot get there.
 
     A virtual environment below /root is closed to others, and we do not change rights of what is not ours.
     """
     if obstacle(installation, user) is None:
         return installation
-    copy = into / installation.name
+    copy = owner.directory / installation.name
     if not copy.exists():
         incoming = copy.with_name(f"{copy.name}.incoming")
         for part in parts:
