@@ -73,19 +73,27 @@ class Cadence:
         self._run_once = run_once
         self._offset = offset
         self._woken = asyncio.Event()
+        self._stopped = False
 
     def wake(self) -> None:
         """Run at once, whatever the grid says: the connection held open has just closed."""
         self._woken.set()
 
+    def stop(self) -> None:
+        """Start no more runs; the one under way goes on to its end."""
+        self._stopped = True
+        self._woken.set()
+
     async def forever(self) -> None:
-        """Keep the probe running until cancelled."""
+        """Keep the probe running until stopped (or cancelled)."""
         grid = time.monotonic() + self._offset
         slot = Slot(grid=grid, due=grid)
         urgent = False
         due = slot.due
         while True:
             woken = await self._sleep_until(due)
+            if self._stopped:
+                return
             started = time.monotonic()
             on_grid = not urgent and not woken
             start = Start(
@@ -94,6 +102,8 @@ class Cadence:
                 urgent=urgent or woken,
             )
             urgent = await self._run_once(start)
+            if self._stopped:
+                return
             now = time.monotonic()
             if urgent and self.timing.down_interval is not None:
                 due = plan_urgent(started, now, self.timing.down_interval)

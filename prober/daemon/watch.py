@@ -66,12 +66,19 @@ class Watch:
         self._not_before = 0.0
         self._cadence = Cadence(watched.timing, self._turn, offset=offset)
 
+    def stop(self) -> None:
+        """Start no more runs; `forever` returns when the one under way has ended."""
+        self._cadence.stop()
+
     async def forever(self) -> None:
-        """Probe on schedule, and hold the tripwire, until cancelled."""
+        """Probe on schedule, and hold the tripwire, until stopped (or cancelled)."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._cadence.forever())
+            holding = None
             if self._watched.tripwire is not None:
-                tasks.create_task(self._hold(self._watched.tripwire))
+                holding = tasks.create_task(self._hold(self._watched.tripwire))
+            await self._cadence.forever()
+            if holding is not None:
+                holding.cancel()
 
     async def _turn(self, start: Start) -> bool:
         """One turn of the schedule; says whether the next run is urgent."""

@@ -112,18 +112,18 @@ class EffectWatch:
 
     async def _look(self, due: list[_Followed]) -> None:
         awaited = [f for f in due if f.message.accepted is not None and not f.done]
-        for mode, number, group in _grouped(awaited):
+        for mode, number, group in _grouped([f.message for f in awaited]):
             rows = await self._witness.fetch(self._sql(mode).effect, _values(number, group), timeout=ASK_TIMEOUT)
             seen = {
                 str(row["message_sid"]): Sighting(effects=int(row["effects"]), done=bool(row["done"]))
                 for row in rows
             }
-            for followed in group:
+            for message in group:
                 nothing = Sighting(effects=0, done=False)
-                await self._judge(followed, seen.get(followed.message.message_sid, nothing))
+                await self._judge(self._followed[message.message_sid], seen.get(message.message_sid, nothing))
         finished = [f for f in due if self._is_finished(f)]
         if finished:
-            await self._remove(finished)
+            await self.remove([f.message for f in finished])
         self._postpone(due)
 
     async def _judge(self, followed: _Followed, seen: Sighting) -> None:
@@ -152,12 +152,13 @@ class EffectWatch:
             return age > self._deadline
         return followed.done or (followed.message.lost and age > self._deadline + LATE_FOR)
 
-    async def _remove(self, finished: Sequence[_Followed]) -> None:
-        for mode, number, group in _grouped(finished):
+    async def remove(self, messages: Sequence[AwaitedWebhook]) -> None:
+        """Remove every row of these messages and forget them; NotAskable if that cannot be done now."""
+        for mode, number, group in _grouped(messages):
             await self._witness.run(self._sql(mode).cleanup, _values(number, group), timeout=ASK_TIMEOUT)
-        for followed in finished:
-            del self._followed[followed.message.message_sid]
-        await self._forget([f.message for f in finished])
+        for message in messages:
+            self._followed.pop(message.message_sid, None)
+        await self._forget(messages)
 
     def _sql(self, mode: Mode) -> Claimed | Full:
         if mode is Mode.NO_SIDE_EFFECTS and self._contract.claimed is not None:
@@ -171,19 +172,19 @@ class EffectWatch:
             followed.look_at = current + followed.gap
 
 
-def _grouped(followed: Iterable[_Followed]) -> list[tuple[Mode, str, list[_Followed]]]:
+def _grouped(messages: Iterable[AwaitedWebhook]) -> list[tuple[Mode, str, list[AwaitedWebhook]]]:
     """Group by what one query can ask about: the mode and the sender."""
-    groups: dict[tuple[Mode, str], list[_Followed]] = {}
-    for one in followed:
-        groups.setdefault((one.message.mode, one.message.from_number), []).append(one)
+    groups: dict[tuple[Mode, str], list[AwaitedWebhook]] = {}
+    for message in messages:
+        groups.setdefault((message.mode, message.from_number), []).append(message)
     return [(mode, number, group) for (mode, number), group in groups.items()]
 
 
-def _values(number: str, group: Sequence[_Followed]) -> dict[str, object]:
+def _values(number: str, group: Sequence[AwaitedWebhook]) -> dict[str, object]:
     return {
         "from_number": number,
-        "message_sids": [f.message.message_sid for f in group],
-        "bodies": [f.message.body for f in group],
+        "message_sids": [message.message_sid for message in group],
+        "bodies": [message.body for message in group],
     }
 
 

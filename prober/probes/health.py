@@ -9,7 +9,7 @@ import asyncio
 import json
 
 from prober.contract import Health, HealthPage, Route, parsed
-from prober.http1 import Client, Endpoint, Exchange, build_request
+from prober.http1 import Client, Exchange, build_request
 from prober.outcome import Outcome, ProbeName
 from prober.probes.base import Run
 from prober.probes.synthetic import HEADER, Mark, new_trace
@@ -21,11 +21,10 @@ class HealthProbe:
 
     name = ProbeName.HEALTH
 
-    def __init__(self, contract: Health, mark: Mark, client: Client, endpoint: Endpoint) -> None:
+    def __init__(self, contract: Health, mark: Mark, client: Client) -> None:
         self._contract = contract
         self._mark = mark
         self._client = client
-        self._endpoint = endpoint
 
     async def run(self, run: Run) -> HealthResult:
         """Ask them all; the run is good when every page and route gave a whole answer that is no 404."""
@@ -81,7 +80,7 @@ class HealthProbe:
         }
         if body is not None:
             headers["Content-Type"] = "application/json"
-        request = build_request(method, self._endpoint, path, headers, body or b"")
+        request = build_request(method, self._client.endpoint, path, headers, body or b"")
         return await self._client.exchange(request, timeout=run.timeout)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from prober.clock import Instant, now
 from prober.contract import Race, fill
-from prober.http1 import Client, Connection, Endpoint, Exchange, build_request, release_all
+from prober.http1 import Client, Connection, Exchange, build_request, release_all
 from prober.judge.race import RaceVerdict, agrees, judge_race
 from prober.outcome import Claim, Outcome, ProbeName, RaceOutcome
 from prober.probes.base import Run
@@ -69,7 +69,6 @@ class RaceProbe:
         settings: RaceSettings,
         mark: Mark,
         client: Client,
-        endpoint: Endpoint,
         witness: Witness,
         intend: Intend,
     ) -> None:
@@ -77,7 +76,6 @@ class RaceProbe:
         self._settings = settings
         self._mark = mark
         self._client = client
-        self._endpoint = endpoint
         self._witness = witness
         self._intend = intend
         self._vendors = mark.vendors(settings.vendors)
@@ -171,7 +169,7 @@ class RaceProbe:
         if self._settings.bearer_token is not None:
             headers["Authorization"] = f"Bearer {self._settings.bearer_token}"
         body = json.dumps({key: fill(text, values) for key, text in accept.body.items()})
-        return build_request("POST", self._endpoint, fill(accept.path, values), headers, body.encode())
+        return build_request("POST", self._client.endpoint, fill(accept.path, values), headers, body.encode())
 
     def _read(self, vendor: str, trace: str, exchange: Exchange, released: float) -> VendorAnswer:
         sent = None if exchange.sent is None else exchange.sent - released

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from prober.contract import Webhook, fill
-from prober.http1 import Client, Endpoint, Exchange, build_request
+from prober.http1 import Client, Connection, Exchange, build_request
 from prober.outcome import Mode, Outcome, ProbeName, WebhookCheck
 from prober.probes.base import Run
 from prober.probes.synthetic import HEADER, Mark, new_message_sid, new_trace
@@ -35,7 +35,7 @@ class WebhookSettings:
     auth_token: str
     account_sid: str
     from_number: str
-    processing_deadline: float
+    reuse_connection: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +127,6 @@ class WebhookProbe:
         settings: WebhookSettings,
         mark: Mark,
         client: Client,
-        endpoint: Endpoint,
         witness: Witness | None,
         intend: Intend,
     ) -> None:
@@ -135,9 +134,9 @@ class WebhookProbe:
         self._settings = settings
         self._mark = mark
         self._client = client
-        self._endpoint = endpoint
         self._witness = witness
         self._intend = intend
+        self._kept: Connection | None = None
 
     async def run(self, run: Run) -> WebhookResult:
         """Deliver one message, or check the path where no message may be sent."""
@@ -159,7 +158,21 @@ class WebhookProbe:
         return replace(result, awaited=awaited)
 
     async def close(self) -> None:
-        """Nothing is held between runs."""
+        """Drop the connection that is kept where reuse is wanted."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+    async def _exchange(self, request: bytes, timeout: float) -> Exchange:
+        if not self._settings.reuse_connection:
+            return await self._client.exchange(request, timeout=timeout)
+        if self._kept is not None and self._kept.usable:
+            return await self._kept.exchange(request, timeout=timeout)
+        opened = await self._client.connect(timeout=timeout)
+        if isinstance(opened, Exchange):
+            return opened
+        self._kept = opened
+        return await opened.first_exchange(request, timeout=timeout)
 
     def _awaited(self, run: Run, message: Message) -> AwaitedWebhook:
         return AwaitedWebhook(
@@ -183,7 +196,7 @@ class WebhookProbe:
         trace_id, traceparent = new_trace()
         request = build_request(
             "POST",
-            self._endpoint,
+            self._client.endpoint,
             self._contract.path,
             {
                 **self._contract.headers,
@@ -195,7 +208,7 @@ class WebhookProbe:
             urlencode(message.form).encode(),
         )
         left = run.timeout - (time.monotonic() - run.started.mono)
-        exchange = await self._client.exchange(request, timeout=max(left, run.timeout * CLAIM_SHARE))
+        exchange = await self._exchange(request, max(left, run.timeout * CLAIM_SHARE))
         read = read_path_check if check is WebhookCheck.PATH else read_delivery
         outcome, detail = read(self._contract, exchange)
         code = exchange.answer.status if exchange.answer is not None else None

@@ -14,7 +14,8 @@ import asyncpg
 
 from prober.contract import Sql
 from prober.outcome import Outcome
-from prober.probes.database_outcome import name_failure
+from prober.probes.database_outcome import database_failure
+from prober.probes.database_session import MARK, DatabaseAddress
 
 # The prober must stay a small guest: claims, effects and races share these.
 MAX_CONNECTIONS = 3
@@ -38,14 +39,12 @@ async def _keep_as_is(_connection: object) -> None:
 class Witness:
     """A small pool of connections to the target's database, opened when needed.
 
-    `pooled` says that the way leads through a pooler in transaction mode, where prepared statements cannot
-    be kept (BUILDING: 3,140 errors in 4,000 queries otherwise).
+    Through a pooler in transaction mode prepared statements cannot be kept: there each query prepares anew.
     """
 
-    def __init__(self, dsn: str, *, application_name: str, pooled: bool = False) -> None:
-        self._dsn = dsn
-        self._application_name = application_name
-        self._pooled = pooled
+    def __init__(self, address: DatabaseAddress, *, instance: str) -> None:
+        self._address = address
+        self._application_name = f"{MARK}{instance}"
         self._pool: asyncpg.Pool[Any] | None = None
         self._opening = asyncio.Lock()
 
@@ -83,8 +82,8 @@ class Witness:
             if connection is not None:
                 # Its state is unknown (a cancelled query may still be running): never use it again.
                 connection.terminate()
-            outcome, detail = name_failure(error, timeout)
-            raise NotAskable(outcome, detail) from None
+            failure = database_failure(error, str(self._address))
+            raise NotAskable(failure.outcome, failure.detail) from error
         finally:
             if connection is not None and self._pool is not None:
                 await self._pool.release(connection)
@@ -93,11 +92,12 @@ class Witness:
         async with self._opening:
             if self._pool is None:
                 self._pool = await asyncpg.create_pool(
-                    self._dsn,
+                    self._address.dsn,
+                    password=self._address.password,
                     min_size=0,
                     max_size=MAX_CONNECTIONS,
                     max_inactive_connection_lifetime=300.0,
-                    statement_cache_size=0 if self._pooled else 100,
+                    statement_cache_size=0 if self._address.pooled else 100,
                     timeout=timeout,
                     reset=_keep_as_is,
                     server_settings={"application_name": self._application_name},

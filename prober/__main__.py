@@ -1,0 +1,5 @@
+"""`python -m prober` is `prober`."""
+
+from prober.cli import main
+
+raise SystemExit(main())

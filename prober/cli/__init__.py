@@ -1,0 +1,120 @@
+"""The command line: one module a command; this one knows what there is and how it ends.
+
+Exit codes (SPEC 3): 0 fine, 1 a critical breaking point or a violation, 2 bad usage or config, 3 could not run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from prober import __version__
+from prober.cli import exits
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parser = build_parser()
+    given = parser.parse_args(arguments)
+    try:
+        return int(given.command(given))
+    except BrokenPipeError:
+        # The reader (`head`, `less`) has seen enough; nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.FINE
+    except KeyboardInterrupt:
+        return exits.INTERRUPTED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every command with its options. Modules are imported by the commands themselves, so that help is quick."""
+    parser = argparse.ArgumentParser(
+        prog="prober",
+        description="Watches a WhatsApp Ordering System: one effect, one winner, and how long it was away.",
+        epilog="Exit codes: 0 fine, 1 violation or critical, 2 bad usage or config, 3 could not run.",
+    )
+    parser.add_argument("--version", action="version", version=f"prober {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--config", type=Path, default=Path("config.yaml"), help="the config file (default: ./config.yaml)"
+    )
+
+    command = commands.add_parser("run", parents=[common], help="the daemon")
+    command.set_defaults(command=_run)
+
+    command = commands.add_parser("check", parents=[common], help="every probe once, with a verdict for each")
+    command.add_argument("--json", action="store_true", help="machine-readable output")
+    command.set_defaults(command=_check)
+
+    command = commands.add_parser("demo", help="a whole stack of its own, and the daemon watching it")
+    command.add_argument("--duration", type=_duration, metavar="60s", help="end after this long (default: Ctrl-C)")
+    command.add_argument("--listen", metavar="HOST:PORT", help="where the daemon listens (default: a free port)")
+    command.add_argument(
+        "--break", dest="faults", action="append", default=[], metavar="FAULT", help="plant a fault; repeatable"
+    )
+    command.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="where everything of it lives (default: a new one)"
+    )
+    command.add_argument("--no-prometheus", action="store_true", help="do not start Prometheus")
+    command.set_defaults(command=_demo)
+
+    command = commands.add_parser("config", help="check or show the config")
+    actions = command.add_subparsers(metavar="check|show", required=True)
+    action = actions.add_parser("check", parents=[common], help="validate the config and its contract")
+    action.set_defaults(command=_config_check)
+    action = actions.add_parser("show", parents=[common], help="the effective config, secrets masked")
+    action.set_defaults(command=_config_show)
+
+    command = commands.add_parser("metrics", help="list every metric")
+    command.add_argument("--markdown", action="store_true", help="as the page docs/metrics.md")
+    command.set_defaults(command=_metrics)
+    return parser
+
+
+def _duration(text: str) -> float:
+    from prober.config.units import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _run(given: argparse.Namespace) -> int:
+    from prober.cli.run import run
+
+    return run(given.config)
+
+
+def _check(given: argparse.Namespace) -> int:
+    from prober.cli.check import check
+
+    return check(given.config, as_json=given.json)
+
+
+def _demo(given: argparse.Namespace) -> int:
+    from prober.cli.demo import demo
+
+    return demo(given)
+
+
+def _config_check(given: argparse.Namespace) -> int:
+    from prober.cli.config import check_config
+
+    return check_config(given.config)
+
+
+def _config_show(given: argparse.Namespace) -> int:
+    from prober.cli.config import show_config
+
+    return show_config(given.config)
+
+
+def _metrics(given: argparse.Namespace) -> int:
+    from prober.cli.metrics import list_metrics
+
+    return list_metrics(markdown=given.markdown)

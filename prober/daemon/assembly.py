@@ -1,0 +1,263 @@
+"""Makes probes out of a config and a contract: the one place where settings become objects that connect."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from prober.config.load import load_strict
+from prober.config.model import Config, Database, Redis, Tls
+from prober.contract import Contract, contract_path
+from prober.daemon.watch import Watched
+from prober.http1 import Client, Endpoint, tls_context
+from prober.judge.outage import Tracking
+from prober.probes.base import Probe
+from prober.probes.database import DatabaseProbe
+from prober.probes.database_session import DatabaseAddress
+from prober.probes.database_stats import AppPool
+from prober.probes.database_tripwire import DatabaseTripwire
+from prober.probes.health import HealthProbe
+from prober.probes.race import RaceProbe, RaceSettings
+from prober.probes.redis import RedisProbe
+from prober.probes.redis_session import RedisAddress
+from prober.probes.redis_tripwire import RedisTripwire
+from prober.probes.synthetic import NOBODYS_NUMBER, Mark
+from prober.probes.webhook import WebhookProbe, WebhookSettings
+from prober.probes.witness import Witness
+from prober.result import AwaitedWebhook
+from prober.schedule import Timing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intentions:
+    """Who is told what is about to exist, before it does."""
+
+    webhook: Callable[[AwaitedWebhook], Awaitable[object]]
+    order: Callable[[str, str], Awaitable[object]]  # run id, order id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembled:
+    """Everything that watches one target. `witness` is None where no database is configured."""
+
+    watched: tuple[Watched, ...]
+    witness: Witness | None
+
+    async def close(self) -> None:
+        """Give back every connection."""
+        for watched in self.watched:
+            await watched.probe.close()
+        if self.witness is not None:
+            await self.witness.close()
+
+
+def load_contract(config: Config, base: Path) -> Contract:
+    """Read the contract that the config names, with its overrides; ConfigError where it is not right."""
+    return load_strict(
+        contract_path(config.target.contract, base), Contract, overlay=config.target.contract_overrides
+    )
+
+
+def assemble(config: Config, contract: Contract, intend: Intentions) -> Assembled:
+    """Make every probe that the config enables."""
+    mark = Mark(config.instance)
+    client = _client(config)
+    witness = _witness(config)
+    watched = [
+        *_webhook(config, contract, mark, client, witness, intend),
+        *_race(config, contract, mark, client, witness, intend),
+        *_redis(config, contract),
+        *_databases(config),
+        *_health(config, contract, mark, client),
+    ]
+    return Assembled(watched=tuple(watched), witness=witness)
+
+
+def _client(config: Config) -> Client:
+    endpoint = Endpoint.parse(config.target.url)
+    return Client(endpoint, tls=_tls(config.target.tls) if endpoint.tls else None)
+
+
+def _tls(tls: Tls | None) -> ssl.SSLContext:
+    if tls is None:
+        return tls_context()
+    return tls_context(ca_file=tls.ca_file, verify=not tls.insecure_skip_verify)
+
+
+def _witness(config: Config) -> Witness | None:
+    """Effects and races are asked for at the server itself, through the pooler only where that is the one way."""
+    direct, pooled = database_addresses(config.probes.database)
+    address = direct or pooled
+    return None if address is None else Witness(address, instance=config.instance)
+
+
+def _webhook(
+    config: Config,
+    contract: Contract,
+    mark: Mark,
+    client: Client,
+    witness: Witness | None,
+    intend: Intentions,
+) -> list[Watched]:
+    section = config.probes.webhook
+    if not section.enabled:
+        return []
+    settings = WebhookSettings(
+        mode=section.mode,
+        public_url=config.target.public_url,
+        auth_token=config.target.auth_token.get_secret_value(),
+        account_sid=config.target.account_sid,
+        from_number=section.from_number or NOBODYS_NUMBER,
+        reuse_connection=section.reuse_connection,
+    )
+    probe = WebhookProbe(contract.webhook, settings, mark, client, witness, intend.webhook)
+    timing = Timing(
+        interval=section.interval,
+        timeout=section.timeout,
+        jitter=section.jitter,
+        down_interval=section.down_interval,
+    )
+    return [Watched(probe=probe, timing=timing, tracking=Tracking(probe=probe.name))]
+
+
+def _race(
+    config: Config,
+    contract: Contract,
+    mark: Mark,
+    client: Client,
+    witness: Witness | None,
+    intend: Intentions,
+) -> list[Watched]:
+    section = config.probes.race
+    if not section.enabled or witness is None:
+        return []
+    token = config.target.bearer_token
+    settings = RaceSettings(
+        vendors=section.vendors, bearer_token=None if token is None else token.get_secret_value()
+    )
+    probe = RaceProbe(contract.race, settings, mark, client, witness, intend.order)
+    return [
+        Watched(
+            probe=probe,
+            timing=Timing(interval=section.interval, timeout=section.timeout, jitter=section.jitter),
+        )
+    ]
+
+
+def _redis(config: Config, contract: Contract) -> list[Watched]:
+    section = config.probes.redis
+    if not section.enabled:
+        return []
+    address = redis_address(section)
+    probe = RedisProbe(
+        address,
+        instance=config.instance,
+        queues=contract.queues.names,
+        queue_prefix=contract.queues.prefix,
+        details_every=section.details_interval,
+    )
+    tripwire = RedisTripwire(address, instance=config.instance, connect_timeout=section.timeout)
+    return [
+        Watched(
+            probe=probe,
+            timing=_fast(section),
+            tracking=Tracking(probe=probe.name),
+            tripwire=tripwire,
+            details_interval=section.details_interval,
+        )
+    ]
+
+
+def _databases(config: Config) -> list[Watched]:
+    section, target = config.probes.database, config.target
+    if not section.enabled:
+        return []
+    direct, pooled = database_addresses(section)
+    pool = AppPool(
+        role=target.app_role,
+        application_name=target.app_name,
+        size=target.pool_size,
+        instances=target.app_instances,
+    )
+    watched = []
+    for address in (direct, pooled):
+        if address is None:
+            continue
+        probe: Probe = DatabaseProbe(
+            address, instance=config.instance, pool=pool, details_every=section.details_interval
+        )
+        tripwire = None
+        if not address.pooled:
+            tripwire = DatabaseTripwire(address, instance=config.instance, connect_timeout=section.timeout)
+        watched.append(
+            Watched(
+                probe=probe,
+                timing=_fast(section),
+                tracking=Tracking(probe=probe.name),
+                tripwire=tripwire,
+                details_interval=section.details_interval,
+            )
+        )
+    return watched
+
+
+def _health(config: Config, contract: Contract, mark: Mark, client: Client) -> list[Watched]:
+    section = config.probes.health
+    if not section.enabled:
+        return []
+    timing = Timing(interval=section.interval, timeout=section.timeout, jitter=section.jitter)
+    return [Watched(probe=HealthProbe(contract.health, mark, client), timing=timing)]
+
+
+def _fast(section: Redis | Database) -> Timing:
+    return Timing(
+        interval=section.interval,
+        timeout=section.timeout,
+        jitter=section.jitter,
+        down_interval=section.down_interval,
+    )
+
+
+def database_addresses(section: Database) -> tuple[DatabaseAddress | None, DatabaseAddress | None]:
+    """The server itself, and the way through the pooler; None for what is not configured."""
+    password = None if section.password is None else section.password.get_secret_value()
+    direct = pooled = None
+    if section.dsn is not None:
+        direct = DatabaseAddress(dsn=section.dsn.get_secret_value(), password=password)
+    if section.pooled_dsn is not None:
+        pooled = DatabaseAddress(dsn=section.pooled_dsn.get_secret_value(), password=password, pooled=True)
+    return direct, pooled
+
+
+def redis_address(section: Redis) -> RedisAddress:
+    """Where Redis is, from a URL (redis://, rediss://, unix://) or through Sentinel."""
+    password = None if section.password is None else section.password.get_secret_value()
+    if section.sentinel is not None:
+        sentinel = section.sentinel
+        tls = None if section.tls is None else _tls(section.tls)
+        return RedisAddress(
+            db=sentinel.db,
+            username=section.username,
+            password=password,
+            tls=tls,
+            sentinels=tuple((address.host, address.port) for address in sentinel.hosts),
+            sentinel_master=sentinel.service,
+            sentinel_username=sentinel.username,
+            sentinel_password=None if sentinel.password is None else sentinel.password.get_secret_value(),
+            sentinel_tls=tls,
+        )
+    parts = urlsplit("" if section.url is None else section.url.get_secret_value())
+    secure = parts.scheme == "rediss"
+    path = parts.path.strip("/")
+    return RedisAddress(
+        host=parts.hostname or "127.0.0.1",
+        port=parts.port or 6379,
+        unix_socket=parts.path if parts.scheme == "unix" else None,
+        db=int(path) if path.isdigit() and parts.scheme != "unix" else 0,
+        username=section.username or (unquote(parts.username) if parts.username else None),
+        password=password or (unquote(parts.password) if parts.password else None),
+        tls=_tls(section.tls) if secure else None,
+    )

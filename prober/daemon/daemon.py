@@ -1,0 +1,238 @@
+"""The running whole: restores the past, keeps every probe under watch, publishes, and ends in order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from enum import IntEnum
+from functools import partial
+from urllib.parse import urlsplit
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from prober.publish.link import Link, LinkError
+
+from prober import __version__
+from prober.clock import Instant, now
+from prober.config.model import Config
+from prober.contract import Contract
+from prober.daemon.assembly import Assembled, Intentions, assemble
+from prober.daemon.outlet import Outlet, tell_journal_news
+from prober.daemon.reactions import ORDERS, Reactions
+from prober.daemon.watch import Watch, Watched
+from prober.event import Event, LoopLag, OutageChanged, Started
+from prober.judge.outage import Tracking
+from prober.judge.service_clock import ServiceClock
+from prober.judge.win_rate import RaceWindow
+from prober.outcome import OutageState, ProbeName
+from prober.probes.effects import EffectWatch
+from prober.publish.journal import Journal, Keep, Restored
+
+log = structlog.get_logger()
+
+# The event loop is asked how late it is this often (seconds).
+LAG_EVERY = 1.0
+# Services without which nothing is processed: while one is down no message can be called lost.
+PROCESSING_NEEDS = (ProbeName.REDIS, ProbeName.DATABASE)
+# Probes start a little apart, so that they do not disturb each other; all within the first second.
+STAGGER = 0.1
+
+
+class Ending(IntEnum):
+    """How the daemon ended; the exit code."""
+
+    FINE = 0
+    COULD_NOT_RUN = 3
+
+
+class Daemon:
+    """One prober process, from its start to its end."""
+
+    def __init__(self, config: Config, contract: Contract, journal: Journal, link: Link, outlet: Outlet) -> None:
+        self._config = config
+        self._contract = contract
+        self._journal = journal
+        self._link = link
+        self._outlet = outlet
+        self._stopping = asyncio.Event()
+        self._ending = Ending.FINE
+        self._service_clock = ServiceClock(time.monotonic())
+        self._watches: list[Watch] = []
+
+    def stop(self, ending: Ending = Ending.FINE) -> None:
+        """Begin to end, in order."""
+        self._ending = max(self._ending, ending)
+        self._stopping.set()
+
+    async def run(self) -> Ending:
+        """Watch until stopped; returns the exit code."""
+        config = self._config
+        restored = await self._journal.restore(
+            now(),
+            recovery_hold=config.outages.recovery_hold,
+            win_rate_window=config.probes.race.win_rate_window,
+        )
+        intend = Intentions(webhook=self._outlet.expect, order=self._outlet.expect_order)
+        assembled = assemble(config, self._contract, intend)
+        reactions = self._reactions(restored)
+        self._link.send(self._started(assembled, restored))
+        effects = self._effects(assembled, reactions, restored)
+        self._watches = [
+            Watch(
+                _resumed(watched, restored),
+                recovery_successes=config.outages.recovery_successes,
+                publish=self._publish,
+                react=reactions.react,
+                offset=n * STAGGER,
+            )
+            for n, watched in enumerate(assembled.watched)
+        ]
+        calendar = self._calendar()
+        try:
+            await self._watch(effects)
+        finally:
+            calendar.shutdown(wait=False)
+            await assembled.close()
+        return self._ending
+
+    async def _watch(self, effects: EffectWatch | None) -> None:
+        """Run everything until stopped, then give what is in flight its time to finish."""
+        probing = [asyncio.create_task(watch.forever(), name=watch.name) for watch in self._watches]
+        others = [asyncio.create_task(self._measure_lag(), name="lag")]
+        if effects is not None:
+            others.append(asyncio.create_task(effects.forever(), name="effects"))
+        stopped = asyncio.create_task(self._stopping.wait())
+        done, _ = await asyncio.wait([stopped, *probing, *others], return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {stopped}:
+            # None of them ever returns: this is a fault of ours, and a supervisor has to start us afresh.
+            log.error("a part of the prober ended", part=task.get_name(), error=repr(task.exception()))
+            self._ending = Ending.COULD_NOT_RUN
+        for watch in self._watches:
+            watch.stop()
+        _, unfinished = await asyncio.wait(probing, timeout=self._config.shutdown_timeout)
+        for task in [*unfinished, *others, stopped]:
+            task.cancel()
+        # A race that is cut off removes its order on the way out.
+        await asyncio.wait([*unfinished, *others], timeout=self._config.shutdown_timeout)
+
+    def _publish(self, event: Event) -> None:
+        if isinstance(event, OutageChanged) and event.probe in PROCESSING_NEEDS and event.outage is not None:
+            if event.state is OutageState.UP:
+                self._service_clock.came_up(event.probe, event.at.mono)
+            else:
+                self._service_clock.went_down(event.probe, event.outage.began.mono)
+        self._outlet.publish(event)
+
+    def _reactions(self, restored: Restored) -> Reactions:
+        race = self._config.probes.race
+        return Reactions(
+            self._outlet,
+            self._publish,
+            RaceWindow(race.win_rate_window, race.max_unjudged, restored.races),
+            race_fresh_for=3 * race.interval + race.timeout,
+            covers={page.path: page.covers for page in self._contract.health.pages},
+            down_since=self._down_since,
+        )
+
+    def _effects(self, assembled: Assembled, reactions: Reactions, restored: Restored) -> EffectWatch | None:
+        if assembled.witness is None:
+            return None
+        effects = EffectWatch(
+            self._contract.webhook,
+            assembled.witness,
+            deadline=self._config.probes.webhook.processing_deadline,
+            service_clock=lambda: self._service_clock.read(time.monotonic()),
+            settled=reactions.settled,
+            forget=self._outlet.forget,
+        )
+        effects.follow(restored.awaited)
+        reactions.effects = effects
+        return effects
+
+    def _down_since(self) -> Mapping[ProbeName, Instant]:
+        """The services that are down now, each with the beginning of its outage."""
+        return {
+            watch.name: watch.tracking.outage.began
+            for watch in self._watches
+            if watch.tracking is not None
+            and watch.tracking.state is OutageState.DOWN
+            and watch.tracking.outage is not None
+        }
+
+    def _calendar(self) -> AsyncIOScheduler:
+        """What follows the calendar and not the monotonic clock: here, keeping the journal small."""
+        scheduler = AsyncIOScheduler(timezone="UTC")
+        scheduler.add_job(self._retain, "interval", hours=1)
+        scheduler.start()
+        return scheduler
+
+    async def _retain(self) -> None:
+        await self._journal.retain(time.time())
+
+    async def _measure_lag(self) -> None:
+        while True:
+            due = time.monotonic() + LAG_EVERY
+            await asyncio.sleep(LAG_EVERY)
+            at = now()
+            self._outlet.publish(LoopLag(seconds=max(0.0, at.mono - due), at=at))
+
+    def _started(self, assembled: Assembled, restored: Restored) -> Started:
+        config, contract = self._config, self._contract
+        dsn = config.probes.database.dsn
+        return Started(
+            instance=config.instance,
+            at=now(),
+            environment=config.target.environment,
+            probes={w.probe.name: w.timing.timeout for w in assembled.watched},
+            queues=contract.queues.names if config.probes.redis.enabled else (),
+            datname=None if dsn is None else urlsplit(dsn.get_secret_value()).path.lstrip("/") or None,
+            recovery_hold=config.outages.recovery_hold,
+            pages=tuple(page.path for page in contract.health.pages),
+            routes=tuple(route.name for route in contract.health.routes),
+            leftover_kinds=(ORDERS,),
+            violations=restored.violations,
+            last_violations=restored.last_violations,
+            lost=restored.lost,
+            late=restored.late,
+            recent_outages=(*restored.recent_outages, *restored.open_outages),
+        )
+
+
+def _resumed(watched: Watched, restored: Restored) -> Watched:
+    """Go on with an outage that was under way when the prober ended."""
+    for outage in restored.open_outages:
+        if outage.probe is watched.probe.name and watched.tracking is not None:
+            tracking = Tracking(probe=outage.probe, state=OutageState.DOWN, outage=outage, last_bad=outage.began)
+            return replace(watched, tracking=tracking)
+    return watched
+
+
+async def run_daemon(config: Config, contract: Contract, redact: Callable[[str], str]) -> Ending:
+    """Run until SIGTERM or SIGINT, or until the web process is gone."""
+    loop = asyncio.get_running_loop()
+    link = Link(config.listen, web_config=config.web_config, log_format=config.log.format)
+    journal = Journal(
+        config.data_dir,
+        report=partial(tell_journal_news, link),
+        redact=redact,
+        keep=Keep(results=config.journal.retention, max_bytes=config.journal.max_size),
+    )
+    outlet = Outlet(journal, link)
+    async with journal:
+        try:
+            address = await link.start()
+        except LinkError as error:
+            log.error("cannot serve", detail=str(error))
+            return Ending.COULD_NOT_RUN
+        daemon = Daemon(config, contract, journal, link, outlet)
+        link.on_exit = lambda: daemon.stop(Ending.COULD_NOT_RUN)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, daemon.stop)
+        log.info("prober runs", instance=config.instance, listen=address, version=__version__)
+        try:
+            return await daemon.run()
+        finally:
+            await link.close()

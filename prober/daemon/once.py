@@ -1,0 +1,154 @@
+"""Every probe once, by the same code that the daemon runs: what `prober check` shows."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+from prober.clock import now
+from prober.config.model import Config
+from prober.contract import Contract
+from prober.daemon.assembly import Intentions, assemble
+from prober.daemon.watch import Watched
+from prober.event import WebhookSettled
+from prober.judge.outage import INCONCLUSIVE
+from prober.outcome import Mode, Outcome, Settlement, WebhookCheck
+from prober.probes.base import Run
+from prober.probes.effects import EffectWatch
+from prober.probes.synthetic import new_run_id
+from prober.probes.witness import Witness
+from prober.result import (
+    AwaitedWebhook,
+    DatabaseResult,
+    HealthResult,
+    RaceResult,
+    RedisResult,
+    Result,
+    WebhookResult,
+)
+
+VIOLATIONS = frozenset({Outcome.VIOLATION, Outcome.FORGED_ACCEPTED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of `prober check`; `verdict` is ok, violation, failed or unknown."""
+
+    name: str
+    verdict: str
+    outcome: str
+    seconds: float | None
+    sentence: str
+
+    def document(self) -> dict[str, object]:
+        """The line as JSON has it."""
+        return asdict(self)
+
+
+async def check_once(config: Config, contract: Contract) -> list[Line]:
+    """Run every probe once, all at the same time, and follow the webhook to its effect."""
+    assembled = assemble(config, contract, Intentions(webhook=_nothing, order=_nothing))
+    try:
+        results = await asyncio.gather(*(_run(watched) for watched in assembled.watched))
+        lines = [_line(result) for result in results]
+        for result in results:
+            if isinstance(result, WebhookResult) and result.awaited is not None and assembled.witness is not None:
+                lines += await _effect(config, contract, assembled.witness, result, result.awaited)
+        return lines
+    finally:
+        await assembled.close()
+
+
+async def _nothing(*_: object) -> None:
+    """A check removes what it makes before it ends, and keeps no journal."""
+
+
+async def _run(watched: Watched) -> Result:
+    started = now()
+    return await watched.probe.run(
+        Run(id=new_run_id(started.wall), started=started, timeout=watched.timing.timeout)
+    )
+
+
+async def _effect(
+    config: Config, contract: Contract, witness: Witness, result: WebhookResult, message: AwaitedWebhook
+) -> list[Line]:
+    """Wait for the effect of the one message, then until its rows are gone."""
+    deadline = config.probes.webhook.processing_deadline
+    ended: asyncio.Future[WebhookSettled] = asyncio.get_running_loop().create_future()
+    gone = asyncio.Event()
+
+    async def settled(event: WebhookSettled, _: AwaitedWebhook) -> None:
+        if not ended.done():
+            ended.set_result(event)
+
+    async def forget(_: Sequence[AwaitedWebhook]) -> None:
+        gone.set()
+
+    effects = EffectWatch(
+        contract.webhook,
+        witness,
+        deadline=deadline,
+        service_clock=time.monotonic,
+        settled=settled,
+        forget=forget,
+    )
+    delivered = result.accepted and result.check is WebhookCheck.DELIVERY
+    at = result.started.later(result.finished_mono) if delivered else None
+    if at is None:
+        # Nothing to wait for; but a row may exist of which the answer was lost.
+        await effects.remove([message])
+        return []
+    effects.follow([replace(message, accepted=at)])
+    following = asyncio.create_task(effects.forever())
+    try:
+        async with asyncio.timeout(deadline + 10.0):
+            event = await ended
+            if event.settlement is not Settlement.LOST:
+                await gone.wait()
+    except TimeoutError:
+        why = "the database could not be asked for the effect: not known is not lost"
+        return [Line(name="webhook effect", verdict="unknown", outcome="not_known", seconds=None, sentence=why)]
+    finally:
+        following.cancel()
+    return [_effect_line(event)]
+
+
+def _effect_line(event: WebhookSettled) -> Line:
+    bad = event.settlement is Settlement.LOST or event.effects > 1
+    outcome = "duplicate_effect" if event.effects > 1 else str(event.settlement)
+    return Line(
+        name="webhook effect",
+        verdict="violation" if bad else "ok",
+        outcome=outcome,
+        seconds=event.delay,
+        sentence=event.sentence,
+    )
+
+
+def _line(result: Result) -> Line:
+    verdict = "ok"
+    if result.outcome in VIOLATIONS:
+        verdict = "violation"
+    elif not result.ok:
+        verdict = "unknown" if result.outcome in INCONCLUSIVE else "failed"
+    return Line(
+        name=result.probe,
+        verdict=verdict,
+        outcome=result.race_outcome if isinstance(result, RaceResult) else result.outcome,
+        seconds=result.duration,
+        sentence=result.detail or _sentence(result),
+    )
+
+
+def _sentence(result: Result) -> str:
+    match result:
+        case RedisResult() | DatabaseResult():
+            return ", ".join(f"{name} {seconds * 1000:.1f} ms" for name, seconds in result.operations.items())
+        case HealthResult():
+            return f"{len(result.pages)} pages and routes answered"
+        case WebhookResult(mode=Mode.FULL):
+            return "accepted"
+    return ""

@@ -1,0 +1,127 @@
+"""Where facts leave the prober process: the journal, the web process, the log. They decide nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import structlog
+
+from prober.clock import now
+from prober.event import (
+    Event,
+    JournalFailed,
+    OutageChanged,
+    ProbeRan,
+    ProbeSkipped,
+    ServiceRestarted,
+    ViolationFound,
+    WebhookSettled,
+)
+from prober.outcome import OutageState, ProbeName, Settlement
+from prober.publish.journal import Cleaned, Forgotten, Intended, Journal, JournalNews, JournalRecovered
+from prober.result import AwaitedWebhook, Result
+
+log = structlog.get_logger()
+
+ORDER = "orders"  # the kind of the marks that races leave
+
+
+# A failure that goes on is written down this often (seconds), however fast it is probed.
+SAME_NEWS_EVERY = 1.0
+
+
+class Sink(Protocol):
+    """Takes events without ever blocking: the link to the web process, or nothing in a `check`."""
+
+    def send(self, event: Event) -> None:
+        """Take one event."""
+        ...
+
+
+class Outlet:
+    """Publishes events, and keeps what must survive in the journal before it is published."""
+
+    def __init__(self, journal: Journal, sink: Sink) -> None:
+        self._journal = journal
+        self._sink = sink
+        self._told: dict[ProbeName, Result] = {}
+
+    def publish(self, event: Event) -> None:
+        """Let one fact out; returns at once."""
+        match event:
+            case ProbeRan(result=result):
+                if self._is_news(result):
+                    _write_log(event)
+                    self._journal.record(result)
+                self._sink.send(event)
+                return
+            case OutageChanged(outage=outage) if outage is not None:
+                self._journal.record(outage)
+            case WebhookSettled() | ServiceRestarted():
+                self._journal.record(event)
+        _write_log(event)
+        self._sink.send(event)
+
+    async def violation(self, found: ViolationFound) -> None:
+        """Keep a violation, then publish it: a crash between the two loses nothing."""
+        await self._journal.write_now(found)
+        self.publish(found)
+
+    async def expect(self, webhook: AwaitedWebhook) -> None:
+        """Keep a message that is about to exist, or has just been accepted or called lost."""
+        await self._journal.write_now(webhook)
+
+    async def expect_order(self, run_id: str, order_id: str) -> None:
+        """Keep the mark of an order that is about to exist."""
+        await self._journal.write_now(Intended(kind=ORDER, id=order_id, run_id=run_id, at=now()))
+
+    async def forget(self, webhooks: Sequence[AwaitedWebhook]) -> None:
+        """Nothing is left of these messages."""
+        for webhook in webhooks:
+            self._journal.record(Forgotten(message_sid=webhook.message_sid))
+
+    async def cleaned(self, order_id: str) -> None:
+        """Nothing is left of this order."""
+        self._journal.record(Cleaned(kind=ORDER, id=order_id))
+
+    def _is_news(self, result: Result) -> bool:
+        """Whether to keep and tell of this result: during an outage fifty a second say the same."""
+        before = self._told.get(result.probe)
+        goes_on = before is not None and before.outcome is result.outcome and not result.ok
+        if before is not None and goes_on and result.started.mono - before.started.mono < SAME_NEWS_EVERY:
+            return False
+        self._told[result.probe] = result
+        return True
+
+
+def tell_journal_news(sink: Sink, news: JournalNews) -> None:
+    """Say that the journal fails, or works again; probing goes on either way."""
+    match news:
+        case JournalFailed():
+            log.error("journal failed", reason=news.reason, detail=news.detail)
+            sink.send(news)
+        case JournalRecovered():
+            log.warning("journal works again", seconds=round(news.seconds, 1), detail=news.detail)
+
+
+def _write_log(event: Event) -> None:
+    match event:
+        case OutageChanged(state=OutageState.UP):
+            log.warning("outage over", probe=event.probe, detail=event.sentence)
+        case OutageChanged():
+            log.error("outage", probe=event.probe, state=event.state, detail=event.sentence)
+        case ViolationFound():
+            log.error("violation", id=event.id, kind=event.kind, detail=event.sentence)
+        case WebhookSettled(settlement=Settlement.DONE):
+            log.debug("effect seen", detail=event.sentence)
+        case WebhookSettled():
+            log.warning("webhook settled", settlement=event.settlement, detail=event.sentence)
+        case ServiceRestarted():
+            log.warning("service restarted", service=event.service, detail=event.detail)
+        case ProbeSkipped():
+            log.info("runs skipped", probe=event.probe, reason=event.reason, count=event.count)
+        case ProbeRan(result=result) if not result.ok:
+            log.info("probe failed", probe=result.probe, outcome=result.outcome, detail=result.detail)
+        case ProbeRan(result=result):
+            log.debug("probe", probe=result.probe, ms=round(result.duration * 1000, 2), detail=result.detail)
