@@ -131,7 +131,7 @@ def _key(entry: Entry) -> tuple[str, str, str] | None:
 
 
 def _worth(write: Write) -> int:
-    return max(_worth_of(entry) for entry in write.entries)
+    return max((_worth_of(entry) for entry in write.entries), default=0)
 
 
 def _worth_of(entry: Entry) -> int:

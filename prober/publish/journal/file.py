@@ -16,7 +16,6 @@ from prober.publish.journal.backlog import Write
 from prober.publish.journal.entries import Entry
 from prober.publish.journal.statements import Encoder
 
-NAME = "journal.sqlite"
 _COMPANIONS = ("", "-wal", "-shm")
 _SET_ASIDE_KEPT = 5  # a disk that corrupts every file must not fill up with them
 _LOCK_WAIT = 0.25  # seconds; a suite or a command may be writing just now
@@ -46,7 +45,7 @@ class JournalFile:
     """
 
     def __init__(self, data_dir: Path, encoder: Encoder) -> None:
-        self.path = data_dir / NAME
+        self.path = data_dir / schema.FILE_NAME
         self._encoder = encoder
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
@@ -95,7 +94,7 @@ class JournalFile:
         saved = self._salvage() if trouble.reason == "corrupt" else salvage.Saved()
         self.close()
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        aside = self.path.with_name(f"{NAME}.{_word(trouble)}-{stamp}")
+        aside = self.path.with_name(f"{schema.FILE_NAME}.{_word(trouble)}-{stamp}")
         try:
             for companion in _COMPANIONS:
                 with contextlib.suppress(FileNotFoundError):
@@ -191,7 +190,7 @@ class JournalFile:
                 connection.close()
 
     def _forget_oldest(self) -> None:
-        stamps = sorted(path.name for path in self.path.parent.glob(f"{NAME}.corrupt-*Z"))
+        stamps = sorted(path.name for path in self.path.parent.glob(f"{schema.FILE_NAME}.corrupt-*Z"))
         for name in stamps[:-_SET_ASIDE_KEPT]:
             for companion in _COMPANIONS:
                 self.path.with_name(f"{name}{companion}").unlink(missing_ok=True)

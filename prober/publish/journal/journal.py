@@ -109,13 +109,13 @@ class Journal:
             violation_hold=self._keep.violation_hold,
         )
         try:
-            return await asyncio.wrap_future(self._writer.ask(question))
+            restored = await asyncio.wrap_future(self._writer.ask(question))
         except JournalError:  # reported by the writer
             return Restored()
-        except (ValueError, KeyError, TypeError) as error:
-            detail = f"a row of the journal cannot be understood, the past is not restored: {error}"
-            self._report(JournalFailed(reason="corrupt", detail=detail))
-            return Restored()
+        if restored.not_understood:
+            detail = f"{restored.not_understood} rows of the journal cannot be understood and are left out"
+            self._report(JournalFailed(reason="schema", detail=detail))
+        return restored
 
     async def retain(self, now_wall: float) -> Retained | None:
         """Remove what is too old or too much, in slices between the writes; None if it could not be done."""

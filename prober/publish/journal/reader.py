@@ -24,7 +24,6 @@ from prober.publish.journal.stored import (
     StoredWebhook,
 )
 
-NAME = "journal.sqlite"
 _NEWEST = (1 << 63) - 1  # the largest seq there can be
 _LOCK_WAIT = 0.25  # seconds
 
@@ -52,7 +51,7 @@ class Reader:
     """
 
     def __init__(self, data_dir: Path) -> None:
-        self._path = data_dir / NAME
+        self._path = data_dir / schema.FILE_NAME
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None

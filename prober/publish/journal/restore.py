@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from prober.clock import Instant
 from prober.event import Outage, ViolationFound
@@ -15,6 +16,8 @@ from prober.publish.journal.entries import Acknowledgement, Intended
 from prober.result import AwaitedWebhook
 
 _OUTAGES_LOOKED_AT = 1_000  # the newest; more than can end within any recovery_hold
+
+T = TypeVar("T")
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -49,6 +52,7 @@ class Restored:
     late: int = 0
     marks: tuple[Intended, ...] = ()
     state: Mapping[str, object] = field(default_factory=dict)
+    not_understood: int = 0  # rows left out: written by hand, or by a prober that knew other words
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,65 @@ class Anchor:
     boot_id: str
 
     def instant(self, wall: float, mono: float, boot_id: str) -> Instant:
-        """Return the moment; one of another boot is never later than now, whatever the wall clock did."""
+        """Return the moment; one of another boot is never later than now, whatever the clock did."""
         if self.boot_id and boot_id == self.boot_id:
             return Instant(mono, wall)
+        return self.by_wall(wall)
+
+    def by_wall(self, wall: float) -> Instant:
+        """Return a moment of which the wall time alone is known; never later than now."""
         return Instant(self.now.mono - max(0.0, self.now.wall - wall), wall)
+
+
+class _Past:
+    """Reads the rows of one file. A row that cannot be understood must not take all others with it."""
+
+    def __init__(self, connection: sqlite3.Connection, anchor: Anchor) -> None:
+        self._connection = connection
+        self._anchor = anchor
+        self.not_understood = 0
+
+    def outages(self) -> list[Outage]:
+        """Return those under way and the newest that have ended, oldest first."""
+        sql = """SELECT * FROM outages WHERE ended_wall IS NULL
+            UNION SELECT * FROM (SELECT * FROM outages ORDER BY seq DESC LIMIT ?) ORDER BY seq"""
+        return self._all(_outage, sql, _OUTAGES_LOOKED_AT)
+
+    def awaited(self) -> list[AwaitedWebhook]:
+        """Return the messages that are followed, oldest first."""
+        return self._all(_awaited, "SELECT * FROM webhooks WHERE followed = 1 ORDER BY seq")
+
+    def races(self, count: int) -> list[RaceOutcome]:
+        """Return the outcomes of the last `count` races, oldest first."""
+        sql = "SELECT * FROM (SELECT seq, outcome FROM races ORDER BY seq DESC LIMIT ?) ORDER BY seq"
+        return self._all(_race_outcome, sql, count)
+
+    def violations(self, since_wall: float) -> list[ViolationFound]:
+        """Return the violations last seen since then, oldest first."""
+        return self._all(_violation, "SELECT * FROM violations WHERE last_wall >= ? ORDER BY seq", since_wall)
+
+    def acknowledgements(self, now_wall: float) -> list[Acknowledgement]:
+        """Return those that have not expired."""
+        return self._all(_acknowledgement, "SELECT * FROM acknowledgements WHERE until_wall > ?", now_wall)
+
+    def marks(self) -> list[Intended]:
+        """Return the marks of what may still exist, oldest first."""
+        return self._all(_mark, "SELECT * FROM marks ORDER BY at_wall, kind, id")
+
+    def state(self) -> dict[str, object]:
+        """Return what was kept under each key."""
+        return dict(self._all(_state, "SELECT * FROM state"))
+
+    def _all(self, make: Callable[[sqlite3.Row, Anchor], T], sql: str, *values: object) -> list[T]:
+        cursor = self._connection.cursor()
+        cursor.row_factory = sqlite3.Row
+        made = []
+        for row in cursor.execute(sql, values):
+            try:
+                made.append(make(row, self._anchor))
+            except (ValueError, TypeError):
+                self.not_understood += 1
+        return made
 
 
 def restore(
@@ -75,56 +134,37 @@ def restore(
     violation_hold: float,
 ) -> Restored:
     """Read all of it. `recovery_hold` and `violation_hold` in seconds. Raises sqlite3.Error."""
-    anchor = Anchor(now, boot_id)
-    connection.row_factory = sqlite3.Row
-    try:
-        outages = _outages(connection, anchor)
-        totals = {row["name"]: row for row in connection.execute("SELECT * FROM tallies")}
-        counted = {kind: totals[f"violation/{kind}"] for kind in Violation if f"violation/{kind}" in totals}
-        return Restored(
-            open_outages=tuple(outage for outage in outages if outage.ended is None),
-            recent_outages=tuple(
-                outage
-                for outage in outages
-                if outage.ended is not None and outage.ended.mono >= now.mono - recovery_hold
-            ),
-            awaited=_webhooks(connection, anchor),
-            races=_races(connection, win_rate_window),
-            violations={kind: row["total"] for kind, row in counted.items()},
-            last_violations={kind: row["last_wall"] for kind, row in counted.items()},
-            open_violations=_violations(connection, anchor, violation_hold),
-            acknowledgements=_acknowledgements(connection, anchor),
-            lost=_total(totals, Settlement.LOST),
-            late=_total(totals, Settlement.LATE),
-            marks=_marks(connection, anchor),
-            state={row["key"]: json.loads(row["value"]) for row in connection.execute("SELECT * FROM state")},
-        )
-    finally:
-        connection.row_factory = None
-
-
-def _total(totals: Mapping[str, sqlite3.Row], settlement: Settlement) -> int:
-    row = totals.get(f"webhook/{settlement}")
-    return 0 if row is None else int(row["total"])
-
-
-def _outages(connection: sqlite3.Connection, anchor: Anchor) -> list[Outage]:
-    """Return those under way and the newest that have ended, oldest first."""
-    rows = connection.execute(
-        """SELECT * FROM outages WHERE ended_wall IS NULL
-        UNION SELECT * FROM (SELECT * FROM outages ORDER BY seq DESC LIMIT ?) ORDER BY seq""",
-        (_OUTAGES_LOOKED_AT,),
+    past = _Past(connection, Anchor(now, boot_id))
+    outages = past.outages()
+    since = now.mono - recovery_hold
+    totals = {name: (total, last) for name, total, last in connection.execute("SELECT * FROM tallies")}
+    counted = {kind: totals[f"violation/{kind}"] for kind in Violation if f"violation/{kind}" in totals}
+    return Restored(
+        open_outages=tuple(outage for outage in outages if outage.ended is None),
+        recent_outages=tuple(o for o in outages if o.ended is not None and o.ended.mono >= since),
+        awaited=tuple(past.awaited()),
+        # Twice the window: races without a verdict lie among those that have one.
+        races=tuple(past.races(2 * win_rate_window)),
+        violations={kind: total for kind, (total, _) in counted.items()},
+        last_violations={kind: last for kind, (_, last) in counted.items()},
+        open_violations=tuple(past.violations(now.wall - violation_hold)),
+        acknowledgements=tuple(past.acknowledgements(now.wall)),
+        lost=totals.get(f"webhook/{Settlement.LOST}", (0, 0.0))[0],
+        late=totals.get(f"webhook/{Settlement.LATE}", (0, 0.0))[0],
+        marks=tuple(past.marks()),
+        state=past.state(),
+        not_understood=past.not_understood,
     )
-    return [outage_of(row, anchor) for row in rows]
 
 
-def outage_of(row: sqlite3.Row, anchor: Anchor) -> Outage:
-    """Make the value of a row; its length stays what was measured, whatever the wall clock did since."""
+def _outage(row: sqlite3.Row, anchor: Anchor) -> Outage:
     began = anchor.instant(row["began_wall"], row["began_mono"], row["boot_id"])
     ended = None
     if row["ended_wall"] is not None:
         ended = anchor.instant(row["ended_wall"], row["ended_mono"], row["boot_id"])
-        began = Instant(ended.mono - row["duration"], began.wall)
+        if row["boot_id"] != anchor.boot_id:
+            # Its length stays what was measured, whatever the wall clock did since.
+            began = Instant(ended.mono - row["duration"], began.wall)
     return Outage(
         id=row["id"],
         probe=ProbeName(row["probe"]),
@@ -135,11 +175,6 @@ def outage_of(row: sqlite3.Row, anchor: Anchor) -> Outage:
         uncertainty=row["uncertainty"],
         failures=row["failures"],
     )
-
-
-def _webhooks(connection: sqlite3.Connection, anchor: Anchor) -> tuple[AwaitedWebhook, ...]:
-    rows = connection.execute("SELECT * FROM webhooks WHERE followed = 1 ORDER BY seq")
-    return tuple(_awaited(row, anchor) for row in rows)
 
 
 def _awaited(row: sqlite3.Row, anchor: Anchor) -> AwaitedWebhook:
@@ -158,54 +193,32 @@ def _awaited(row: sqlite3.Row, anchor: Anchor) -> AwaitedWebhook:
     )
 
 
-def _races(connection: sqlite3.Connection, win_rate_window: int) -> tuple[RaceOutcome, ...]:
-    # Twice the window: races without a verdict lie among those that have one.
-    rows = connection.execute("SELECT outcome FROM races ORDER BY seq DESC LIMIT ?", (2 * win_rate_window,))
-    return tuple(RaceOutcome(row["outcome"]) for row in _oldest_first(rows))
+def _race_outcome(row: sqlite3.Row, _: Anchor) -> RaceOutcome:
+    return RaceOutcome(row["outcome"])
 
 
-def _oldest_first(rows: Iterable[sqlite3.Row]) -> Iterable[sqlite3.Row]:
-    return reversed(list(rows))
-
-
-def _violations(
-    connection: sqlite3.Connection, anchor: Anchor, violation_hold: float
-) -> tuple[ViolationFound, ...]:
-    rows = connection.execute(
-        "SELECT * FROM violations WHERE last_wall >= ? ORDER BY seq", (anchor.now.wall - violation_hold,)
-    )
-    return tuple(
-        ViolationFound(
-            id=row["id"],
-            kind=Violation(row["kind"]),
-            at=anchor.instant(row["last_wall"], 0.0, ""),
-            sentence=row["sentence"],
-        )
-        for row in rows
+def _violation(row: sqlite3.Row, anchor: Anchor) -> ViolationFound:
+    return ViolationFound(
+        id=row["id"],
+        kind=Violation(row["kind"]),
+        at=anchor.by_wall(row["last_wall"]),
+        sentence=row["sentence"],
     )
 
 
-def _acknowledgements(connection: sqlite3.Connection, anchor: Anchor) -> tuple[Acknowledgement, ...]:
-    rows = connection.execute("SELECT * FROM acknowledgements WHERE until_wall > ?", (anchor.now.wall,))
-    return tuple(
-        Acknowledgement(
-            what=row["what"],
-            at=anchor.instant(row["at_wall"], 0.0, ""),
-            until_wall=row["until_wall"],
-            reason=row["reason"],
-        )
-        for row in rows
+def _acknowledgement(row: sqlite3.Row, anchor: Anchor) -> Acknowledgement:
+    return Acknowledgement(
+        what=row["what"],
+        at=anchor.by_wall(row["at_wall"]),
+        until_wall=row["until_wall"],
+        reason=row["reason"],
     )
 
 
-def _marks(connection: sqlite3.Connection, anchor: Anchor) -> tuple[Intended, ...]:
-    rows = connection.execute("SELECT * FROM marks ORDER BY at_wall")
-    return tuple(
-        Intended(
-            kind=row["kind"],
-            id=row["id"],
-            run_id=row["run_id"],
-            at=anchor.instant(row["at_wall"], row["at_mono"], row["boot_id"]),
-        )
-        for row in rows
-    )
+def _mark(row: sqlite3.Row, anchor: Anchor) -> Intended:
+    at = anchor.instant(row["at_wall"], row["at_mono"], row["boot_id"])
+    return Intended(kind=row["kind"], id=row["id"], run_id=row["run_id"], at=at)
+
+
+def _state(row: sqlite3.Row, _: Anchor) -> tuple[str, object]:
+    return row["key"], json.loads(row["value"])

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 
+FILE_NAME = "journal.sqlite"
+
 APPLICATION_ID = 0x70726F62  # "prob": tells our file from anybody else's
 
 _TABLES = (

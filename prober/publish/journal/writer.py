@@ -77,7 +77,7 @@ class Writer:
         self._wake.set()
 
     def ask(self, question: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """Run `question` in the thread; its future fails with JournalError."""
+        """Run `question` in the thread; its future fails with JournalError, or with what `question` raised."""
         future: Future[T] = Future()
 
         def put() -> None:
@@ -88,6 +88,8 @@ class Writer:
             except JournalError as trouble:
                 self._failed(trouble)
                 future.set_exception(trouble)
+            except Exception as error:  # whoever asked has to know, not this thread
+                future.set_exception(error)
 
         self._questions.append(put)
         self.wake()
