@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from prober.config.document import Path
 from prober.config.model import Config
 from prober.config.units import Rate, format_duration
 
@@ -20,6 +21,7 @@ class Term:
     check: str
     requests: int
     why: str
+    key: Path  # the setting that makes it less
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,11 @@ class Budget:
     def fits(self) -> bool:
         """Whether the worst case stays within what is allowed."""
         return self.total <= self.allowed
+
+    @property
+    def largest(self) -> Term:
+        """The term that weighs most; ValueError when there is none."""
+        return max(self.terms, key=lambda term: term.requests)
 
     @property
     def sums(self) -> str:
@@ -70,8 +77,10 @@ def webhook_budget(config: Config) -> Budget:
         # No state sends more often than an outage does. One more: where an outage begins or ends, a late start
         # and an early one can draw together by up to half an interval.
         requests = starts_within(window, webhook.down_interval, 0.0) + 1
-        terms.append(Term("delivery", requests, f"every {format_duration(webhook.down_interval)} while down"))
+        why = f"every {format_duration(webhook.down_interval)} while down"
+        terms.append(Term("delivery", requests, why, ("probes", "webhook", "down_interval")))
     if health.enabled:
-        asked = starts_within(window, health.interval, health.jitter)
-        terms.append(Term("health", asked, f"every {format_duration(health.interval)}"))
+        requests = starts_within(window, health.interval, health.jitter)
+        why = f"every {format_duration(health.interval)}"
+        terms.append(Term("health", requests, why, ("probes", "health", "interval")))
     return Budget(config.target.rate_limit, tuple(terms))

@@ -14,7 +14,7 @@ from prober.config.load import load_config
 from prober.config.model import Config, Tls
 from prober.config.problem import ConfigError
 from prober.config.secret_files import SUFFIX
-from prober.config.secrets import readable_by_others
+from prober.config.secrets import Redactor, readable_by_others, secrets_of
 from prober.outcome import Mode
 
 FINE, BAD_CONFIG = 0, 2
@@ -27,13 +27,16 @@ def check(
 
     `then` loads what the config refers to (the contract) and may raise ConfigError too.
     """
+    redact = Redactor(())
     try:
         config = load_config(path, env)
+        redact = Redactor(secrets_of(config))
         if then is not None:
             then(config)
     except ConfigError as error:
         count = len(error.problems)
-        return [*map(str, error.problems), f"{path}: {count} problem{'s' * (count != 1)}"], BAD_CONFIG
+        said = [redact(str(problem)) for problem in error.problems]
+        return [*said, f"{path}: {count} problem{'s' * (count != 1)}"], BAD_CONFIG
     probes = [name for name in type(config.probes).model_fields if getattr(config.probes, name).enabled]
     lines = [
         f"{path}: fine",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from prober.config.budget import webhook_budget
-from prober.config.document import Path
+from prober.config.document import Path, dotted
 from prober.config.model import Config, Database, Health, Race, Redis, Tls, Webhook
 from prober.config.secrets import SecretUrl, url_passwords
 from prober.config.units import format_duration
@@ -30,7 +30,7 @@ class Fault:
 def impossible(config: Config) -> list[Fault]:
     """Every impossible combination in `config`; none of a probe that is not enabled."""
     probes = config.probes
-    faults = [*_target(config), *_lifetimes(config)]
+    faults = [*_target(config), *_lifetimes(config), *_budget(config)]
     enabled = [(name, getattr(probes, name)) for name in type(probes).model_fields]
     enabled = [(name, probe) for name, probe in enabled if probe.enabled]
     if not enabled:
@@ -118,12 +118,15 @@ def _webhook(config: Config) -> Iterator[Fault]:
             "no_side_effects claims each message in the database before it is sent, but probes.database is "
             "disabled; enable it, or use mode full with a from_number",
         )
+
+
+def _budget(config: Config) -> Iterator[Fault]:
     budget = webhook_budget(config)
     if not budget.fits:
         yield Fault(
-            (*path, "down_interval"),
-            f"too many requests to the webhook: {budget.sums}; raise probes.webhook.down_interval or interval, "
-            "or correct target.rate_limit",
+            budget.largest.key,
+            f"too many requests to the webhook: {budget.sums}; raise "
+            f"{' or '.join(dotted(term.key) for term in budget.terms)}, or correct target.rate_limit",
         )
 
 
@@ -139,7 +142,7 @@ def _race(config: Config) -> Iterator[Fault]:
         yield Fault(
             (*path, "max_unjudged"),
             f"found {race.max_unjudged}, expected less than win_rate_window ({race.win_rate_window}): "
-            "otherwise a window of nothing but unjudged races has a win rate",
+            "a window in which no race was judged says nothing",
         )
 
 

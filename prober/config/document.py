@@ -46,11 +46,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A mapping with the places of all that is in it; `source` names where it came from."""
+    """A mapping with the places of all that is in it; `source` names where it came from.
 
-    source: str
+    Two documents are equal when their values are.
+    """
+
+    source: str = field(compare=False)
     value: Mapping[str, Any] = field(default_factory=dict)
-    places: Mapping[Path, Place] = field(default_factory=dict)
+    places: Mapping[Path, Place] = field(default_factory=dict, compare=False)
 
     def place(self, path: Path) -> Place:
         """Where `path` stands, or the nearest mapping around it that has a place."""
@@ -83,6 +86,7 @@ class Document:
             value = _with(value, target, node)
             for stale in [where for where in places if where[: len(target)] == target]:
                 del places[stale]
+            places[target] = overlay.place(path)
             for where, place in overlay.places.items():
                 if where[: len(path)] == path:
                     places[target + where[len(path) :]] = place

@@ -10,12 +10,15 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from prober.config.document import Document, Path, Place
+from prober.config.document import Document, Path
 from prober.config.problem import Problem
-from prober.config.schema import Model, fields, homes, is_secret, model_at
-from prober.config.secrets import mask_url
+from prober.config.schema import Model, annotation_at, choices, fields, homes, is_secret, model_at
+from prober.config.secrets import SecretUrl, mask_url
+from prober.config.strict_yaml import plain_value
 
 _LONGEST_QUOTE = 60
+_HINT = re.compile(r"; (?:did you mean|write) .*")
+_LENGTHS = frozenset({"too_short", "too_long"})
 
 
 def problems_of(
@@ -55,7 +58,11 @@ def _problem(details: ErrorDetails, path: Path, document: Document, model: Model
     if kind == "missing":
         return Problem(place.key, path, _missing(path, model))
     expected = _expected(details, path, model)
-    found = _found(details, path, place, model)
+    if place.substituted:
+        # A hint repeats what the variable held, which may have been meant for another key, and be a secret.
+        expected = _HINT.sub("", expected)
+    written = place.written if path in document.places else None
+    found = _found(details, path, written, model)
     return Problem(place.value, path, f"{found}, {expected}" if found else expected)
 
 
@@ -77,6 +84,9 @@ def _missing(path: Path, model: Model) -> str:
     if inner:
         required = [name for name, info in fields(inner).items() if info.is_required()]
         return f"missing; expected a mapping with at least {', '.join(required)}"
+    words = [str(word) for word in choices(annotation_at(model, path))]
+    if words:
+        return f"missing; expected one of {', '.join(words)}"
     return "missing; this key has no default, give it a value"
 
 
@@ -87,7 +97,7 @@ def did_you_mean(found: str, allowed: Sequence[str]) -> str:
     return f'; did you mean "{lower[close[0]]}"?' if close else ""
 
 
-def _found(details: ErrorDetails, path: Path, place: Place, model: Model) -> str:
+def _found(details: ErrorDetails, path: Path, written: str | None, model: Model) -> str:
     """What stands there, quoted as written; nothing at all where it may be a secret or is about a whole."""
     value = details["input"]
     if value is None:
@@ -97,10 +107,12 @@ def _found(details: ErrorDetails, path: Path, place: Place, model: Model) -> str
     if isinstance(value, Mapping):
         return "" if model_at(model, path) and details["type"] == "value" else "found a mapping"
     if isinstance(value, list | tuple):
-        return "found a list"
+        return f"found {len(value)} in the list" if details["type"] in _LENGTHS else "found a list"
     if is_secret(model, path):
-        return "" if isinstance(value, str) else f"found {_kind(value)}"
-    written = mask_url(place.written if place.written is not None else str(value))
+        return "" if isinstance(value, str) else "found a number or a boolean"
+    written = mask_url(str(value) if written is None else written)
+    if annotation_at(model, path) is SecretUrl and "://" not in written:
+        return "found no URL"
     if len(written) > _LONGEST_QUOTE:
         written = f"{written[:_LONGEST_QUOTE]}…"
     quoted = '"' + written.replace("\n", "\\n") + '"'
@@ -127,8 +139,15 @@ def _choice(details: ErrorDetails, _: str) -> str:
 
 def _bool(details: ErrorDetails, _: str) -> str:
     said = str(details["input"]).lower()
+    if said in ("true", "false"):
+        return "expected true or false, without quotes"
     hint = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(said)
     return "expected true or false" + (f"; write {hint}" if hint else "")
+
+
+def _whole(details: ErrorDetails, _: str) -> str:
+    quoted = isinstance(details["input"], str) and isinstance(plain_value(details["input"]), int)
+    return "expected a whole number" + (", without quotes" if quoted else "")
 
 
 def _mapping(_: ErrorDetails, allowed: str) -> str:
@@ -151,8 +170,9 @@ _EXPECTED: dict[str, Callable[[ErrorDetails, str], str]] = {
         "expected text; put it in quotes" if isinstance(details["input"], int | float) else "expected text"
     ),
     "bool_type": _bool,
-    "int_type": lambda *_: "expected a whole number",
-    "int_from_float": lambda *_: "expected a whole number",
+    "int_type": _whole,
+    "int_parsing": _whole,
+    "int_from_float": _whole,
     "float_type": lambda *_: "expected a number",
     "literal_error": _choice,
     "enum": _choice,
@@ -166,8 +186,8 @@ _EXPECTED: dict[str, Callable[[ErrorDetails, str], str]] = {
     "greater_than_equal": _bound("at least", "ge"),
     "less_than": _bound("less than", "lt"),
     "less_than_equal": _bound("at most", "le"),
-    "too_short": lambda details, _: f"expected at least {details['ctx']['min_length']} in the list",
-    "too_long": lambda details, _: f"expected at most {details['ctx']['max_length']} in the list",
+    "too_short": _bound("at least", "min_length"),
+    "too_long": _bound("at most", "max_length"),
 }
 
 

@@ -110,9 +110,11 @@ def _port(parts: SplitResult) -> None:
 def _redis_url(url: SecretUrl) -> SecretUrl:
     example = "redis://host:6379/0"
     parts = _server_url(url, ("redis", "rediss", "unix"), example)
+    if parts.query or parts.fragment:
+        raise fault(f"expected a URL without ? and #, such as {example}; the other settings are keys of their own")
     if parts.scheme == "unix":
         if not parts.path.startswith("/"):
-            raise fault("expected the absolute path of a socket, such as unix:///run/redis.sock?db=0")
+            raise fault("expected the absolute path of a socket, such as unix:///run/redis.sock")
         return url
     _port(parts)
     if not parts.hostname:

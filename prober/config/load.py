@@ -17,7 +17,7 @@ from prober.config.model import Config
 from prober.config.problem import ConfigError, Problem
 from prober.config.schema import secret_values
 from prober.config.secret_files import fill_secrets
-from prober.config.secrets import Redactor, url_passwords
+from prober.config.secrets import Redactor
 from prober.config.strict_yaml import Parsed, parse, plain_value
 
 M = TypeVar("M", bound=BaseModel)
@@ -35,7 +35,7 @@ def load_config(path: Path, env: Mapping[str, str]) -> Config:
     parsed = parse(read_text(path), str(path), env)
     if env.get(LISTEN_VARIABLE):
         parsed = replace(parsed, document=parsed.document.overlaid(_listen(env[LISTEN_VARIABLE])))
-    config = _validated(parsed, Config, path.parent)
+    config = _validated(parsed, Config, path.absolute().parent)
     document = parsed.document
     problems = [_at(document, fault.path, fault.sentence) for fault in impossible(config)]
     problems += _unreadable_files(config, document)
@@ -52,7 +52,9 @@ def load_strict(
     `overlay` replaces single values, as `target.contract_overrides` does. Without `env`, a `$` is a `$`.
     Raises ConfigError.
     """
-    return parse_strict(read_text(path), model, source=str(path), env=env, overlay=overlay, base=path.parent)
+    return parse_strict(
+        read_text(path), model, source=str(path), env=env, overlay=overlay, base=path.absolute().parent
+    )
 
 
 def parse_strict(
@@ -123,7 +125,7 @@ def _validated(parsed: Parsed, model: type[M], base: Path) -> M:
         problems = problems_of(error, document, model, parsed.broken)
     problems = [*parsed.problems, *problems]
     if problems:
-        redact = _redactor(model, document)
+        redact = Redactor(secret_values(model, document.value))
         raise ConfigError(replace(problem, message=redact(problem.message)) for problem in problems)
     return result
 
@@ -142,11 +144,6 @@ def _retyped(error: ValidationError, document: Document) -> Document:
         if details["type"] in _TYPED and place and place.substituted and place.plain:
             document = document.with_value(path, plain_value(str(details["input"])))
     return document
-
-
-def _redactor(model: type[BaseModel], document: Document) -> Redactor:
-    secrets = list(secret_values(model, document.value))
-    return Redactor(form for secret in secrets for form in (secret, *url_passwords(secret)))
 
 
 def _at(document: Document, path: KeyPath, message: str) -> Problem:
@@ -169,5 +166,9 @@ def _unreadable_files(config: Config, document: Document) -> Iterator[Problem]:
             with file.open("rb") as stream:
                 stream.read(1)
         except OSError as error:
-            message = f"cannot read {file}: {error.strerror}; a relative path counts from the config's folder"
+            # As written: what a variable held may have been meant for another key, and be a secret.
+            written = document.place(path).written
+            message = (
+                f'cannot read "{written}": {error.strerror}; a relative path counts from the config\'s folder'
+            )
             yield _at(document, path, message)

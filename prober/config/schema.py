@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from prober.config.document import Path, dotted
-from prober.config.secrets import SecretUrl
+from prober.config.secrets import SecretUrl, url_passwords
 
 Model = type[BaseModel]
 
@@ -47,6 +48,13 @@ def is_secret(model: Model, path: Path) -> bool:
     return annotation_at(model, path) is SecretStr
 
 
+def choices(annotation: Any) -> list[object]:
+    """The values of an enum or a Literal; empty for any other type."""
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return [member.value for member in annotation]
+    return list(get_args(annotation)) if get_origin(annotation) is Literal else []
+
+
 def keys(model: Model, path: Path = ()) -> Iterator[Path]:
     """Every path of the model that is not itself a mapping with known keys."""
     for name, info in fields(model).items():
@@ -63,7 +71,7 @@ def homes(model: Model, key: str) -> list[str]:
 
 
 def secret_values(model: Model, value: object) -> Iterator[str]:
-    """Every text in an unvalidated `value` that stands where `model` has a secret, URLs included."""
+    """Every text in an unvalidated `value` that stands where `model` has a secret, and the passwords of URLs."""
     if not isinstance(value, Mapping):
         return
     for name, info in fields(model).items():
@@ -73,7 +81,8 @@ def secret_values(model: Model, value: object) -> Iterator[str]:
         elif kind is SecretStr and item is not None:
             yield str(item)
         elif kind is SecretUrl and isinstance(item, str):
-            yield item
+            # Without a scheme it may be the keywords of libpq, password and all.
+            yield from url_passwords(item) if "://" in item else [item]
 
 
 def _bare(annotation: Any) -> Any:

@@ -32,7 +32,7 @@ def fill_secrets(parsed: Parsed, model: Model, base: Path) -> Parsed:
             problems.append(Problem(place.key, at_file, message))
             continue
         try:
-            secret = read_secret(base / siblings[key])
+            secret = read_secret(base / siblings[key], f'"{place.written}"')
         except ValueError as error:
             problems.append(Problem(place.value, at_file, str(error)))
             broken.add(at_secret)

@@ -14,9 +14,13 @@ from pydantic_core import CoreSchema, core_schema
 
 MASK = "***"
 
-# Up to the last @: a password with an unescaped / or @ in it is masked whole rather than half.
-_USERINFO = re.compile(r"(?P<before>\b[A-Za-z][A-Za-z0-9+.-]*://[^:@/?#\s]*):(?P<password>\S*)@")
-_PARAMETER = re.compile(r"(?P<before>[?&](?:ssl)?password=)(?P<password>[^&#\s]*)", re.IGNORECASE)
+# In a single URL up to the last @: a password with an unescaped / or @ in it is masked whole rather than half.
+_USERINFO = re.compile(r"(?P<before>\b[A-Za-z][A-Za-z0-9+.-]*://[^:@/?#\s]*):(?P<password>.*)@", re.DOTALL)
+# In running text only what a well-formed URL may hold, so that nothing beyond the URL is taken for a password.
+_USERINFO_IN_TEXT = re.compile(
+    r"(?P<before>\b[A-Za-z][A-Za-z0-9+.-]*://[^:@/?#\s\"']*):(?P<password>[^@/?#\s\"']*)@"
+)
+_PARAMETER = re.compile(r"(?P<before>[?&](?:ssl)?password=)(?P<password>[^&#\s\"']*)", re.IGNORECASE)
 
 # A shorter secret, or one that is a plain word, is masked only where it stands alone: the password
 # `postgres` must not turn every `postgresql` into `***ql`.
@@ -24,7 +28,7 @@ _SHORT = 8
 
 
 def mask_url(text: str) -> str:
-    """Mask the passwords of a URL, as `postgresql://prober:***@host/db`; works on broken ones too."""
+    """Mask the passwords of one URL, as `postgresql://prober:***@host/db`; works on broken ones too."""
     text = _USERINFO.sub(rf"\g<before>:{MASK}@", text)
     return _PARAMETER.sub(rf"\g<before>{MASK}", text)
 
@@ -84,7 +88,8 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """The text with `***` in place of each secret, whether plain, URL-encoded or escaped."""
-        text = mask_url(text)
+        text = _USERINFO_IN_TEXT.sub(rf"\g<before>:{MASK}@", text)
+        text = _PARAMETER.sub(rf"\g<before>{MASK}", text)
         return self._known.sub(MASK, text) if self._known else text
 
     def __repr__(self) -> str:
@@ -118,27 +123,27 @@ def secrets_of(model: BaseModel) -> list[str]:
     return found
 
 
-def read_secret(file: Path) -> str:
+def read_secret(file: Path, called: str) -> str:
     """Read a secret from a file, its trailing newline stripped.
 
-    Raises ValueError with a sentence that never quotes the file when it is missing, unreadable, empty, not
-    UTF-8, too long or of several lines.
+    Raises ValueError, with a sentence that names the file as `called` and never quotes its text, when it is
+    missing, unreadable, empty, not UTF-8, too long or of several lines.
     """
     try:
         with file.open("rb") as stream:
             raw = stream.read(_LONGEST_FILE + 1)
     except OSError as error:
-        raise ValueError(f"cannot read the secret file {file}: {error.strerror}") from None
+        raise ValueError(f"cannot read the secret file {called}: {error.strerror}") from None
     if len(raw) > _LONGEST_FILE:
-        raise ValueError(f"the secret file {file} is longer than {_LONGEST_FILE} bytes: not a secret")
+        raise ValueError(f"the secret file {called} is longer than {_LONGEST_FILE} bytes: not a secret")
     try:
         secret = raw.decode().rstrip("\r\n")
     except UnicodeDecodeError:
-        raise ValueError(f"the secret file {file} is not UTF-8 text") from None
+        raise ValueError(f"the secret file {called} is not UTF-8 text") from None
     if not secret.strip():
-        raise ValueError(f"the secret file {file} is empty")
+        raise ValueError(f"the secret file {called} is empty")
     if "\n" in secret or "\r" in secret or "\0" in secret:
-        raise ValueError(f"the secret file {file} has more than one line; expected the secret alone")
+        raise ValueError(f"the secret file {called} has more than one line; expected the secret alone")
     return secret
 
 

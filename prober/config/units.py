@@ -16,6 +16,14 @@ from pydantic_core import PydanticCustomError
 
 _MILLISECONDS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?", re.ASCII)
+_ALMOST = re.compile(r"(?P<count>\d{1,9}(?:\.\d{1,9})?)\s*(?P<unit>[a-z]+)", re.ASCII)
+_UNIT_WORDS = {
+    "d day days": "d",
+    "h hr hrs hour hours": "h",
+    "m min mins minute minutes": "m",
+    "s sec secs second seconds": "s",
+    "ms msec msecs millisecond milliseconds": "ms",
+}
 _LONGEST = 10 * 365 * _MILLISECONDS["d"]
 DURATION_UNITS = ", ".join(reversed(_MILLISECONDS))
 
@@ -54,7 +62,7 @@ def parse_duration(text: str) -> float:
         raise ValueError(f"expected a duration with its unit ({DURATION_UNITS}); write {_with_unit(text)}")
     raise ValueError(
         f"expected a duration such as 500ms, 10s or 1h30m (units: {DURATION_UNITS}; whole numbers, "
-        "the largest unit first)"
+        f"the largest unit first){_did_you_mean(text)}"
     )
 
 
@@ -73,6 +81,16 @@ def _with_unit(number: str) -> str:
     """What a number without a unit probably meant: seconds."""
     seconds = abs(float(number))
     return format_duration(seconds) if 0 < seconds < _LONGEST / 1000 else "10s"
+
+
+def _did_you_mean(text: str) -> str:
+    """`1.5h`, `10 s` and `10sec` are durations for people."""
+    parts = _ALMOST.fullmatch(text.strip().lower())
+    if not parts:
+        return ""
+    unit = next((unit for words, unit in _UNIT_WORDS.items() if parts["unit"] in words.split()), None)
+    seconds = float(parts["count"]) * _MILLISECONDS[unit] / 1000 if unit else 0
+    return f"; did you mean {format_duration(seconds)}?" if 0.001 <= seconds <= _LONGEST / 1000 else ""
 
 
 def parse_size(text: str) -> int:
