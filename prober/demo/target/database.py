@@ -1,0 +1,138 @@
+"""PostgreSQL as the target's application uses it: a pool that survives crashes and freezes, behind a breaker.
+
+Own pool instead of asyncpg's: that one sends a reset after each use, and on a timeout it asks the server to
+cancel and waits for that, which against a frozen server means for ever. This one drops the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeAlias, TypeVar
+
+import asyncpg
+
+from prober.demo.target.breaker import Breaker
+from prober.demo.target.config import BreakerSettings, DatabaseSettings
+from prober.demo.target.faults import Switch
+from prober.demo.target.live import Live
+
+APPLICATION_NAME = "whatsapp-ordering-system"
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+T = TypeVar("T")
+
+
+class UnavailableError(Exception):
+    """A dependency did not answer; whether it did what was asked is not known."""
+
+
+# The server is gone, going, coming, full, or never answered.
+CONNECTION_ERRORS = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InterfaceError,
+)
+
+
+class Database:
+    """The pool of one worker process."""
+
+    def __init__(self, settings: DatabaseSettings, breaker: BreakerSettings, size: int, live: Live) -> None:
+        self._settings = settings
+        self._breaker = Breaker(failures=breaker.failures, open_seconds=breaker.open_seconds)
+        self._live = live
+        self._idle: list[Connection] = []
+        self._free = asyncio.Semaphore(size)
+        self.size = size
+
+    def seems_down(self) -> bool:
+        """Whether work should rather wait than try."""
+        return self._live.state.on(Switch.CIRCUIT_BREAKER) and self._breaker.is_open(time.monotonic())
+
+    async def run(self, work: Callable[[Connection], Awaitable[T]], timeout: float) -> T:
+        """Do some work on a connection within `timeout` seconds, waiting for the connection included.
+
+        Raises UnavailableError, and the database's own errors for what is wrong with the work.
+        """
+        now = time.monotonic()
+        breaking = self._live.state.on(Switch.CIRCUIT_BREAKER)
+        if breaking and not self._breaker.allows(now):
+            raise UnavailableError("PostgreSQL: circuit open")
+        try:
+            # All sessions being busy says nothing about the server, so it does not count in the breaker.
+            async with asyncio.timeout_at(asyncio.get_running_loop().time() + timeout):
+                await self._free.acquire()
+        except TimeoutError:
+            raise UnavailableError(f"PostgreSQL: no session of the pool became free in {timeout:g} s") from None
+        try:
+            result = await self._work(work, timeout - (time.monotonic() - now))
+        except UnavailableError:
+            self._breaker.failed(time.monotonic())
+            raise
+        finally:
+            self._free.release()
+        self._breaker.succeeded()
+        return result
+
+    @asynccontextmanager
+    async def hold(self) -> AsyncIterator[Connection]:
+        """Take a session out of the pool for as long as one likes; raises CONNECTION_ERRORS."""
+        await self._free.acquire()
+        try:
+            connection = await self._take(self._settings.connect_timeout)
+            try:
+                yield connection
+            finally:
+                connection.terminate()
+        finally:
+            self._free.release()
+
+    async def _work(self, work: Callable[[Connection], Awaitable[T]], timeout: float) -> T:
+        timeout = max(timeout, 0.001)
+        try:
+            connection = await self._take(min(self._settings.connect_timeout, timeout))
+        except CONNECTION_ERRORS as error:
+            raise UnavailableError(f"PostgreSQL: {error or type(error).__name__}") from error
+        # Terminating makes the statement fail at once; cancelling it would wait for the server.
+        timer = asyncio.get_running_loop().call_later(timeout, connection.terminate)
+        reusable = False
+        try:
+            result = await work(connection)
+            reusable = True
+        except CONNECTION_ERRORS as error:
+            raise UnavailableError(f"PostgreSQL: {error or type(error).__name__}") from error
+        except asyncpg.PostgresError:
+            reusable = not connection.is_closed() and not connection.is_in_transaction()
+            raise
+        finally:
+            timer.cancel()
+            if reusable and not connection.is_closed():
+                self._idle.append(connection)
+            else:
+                connection.terminate()
+        return result
+
+    async def _take(self, timeout: float) -> Connection:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+        return await connect(self._settings.dsn, timeout)
+
+    def close(self) -> None:
+        """Drop every idle connection."""
+        for connection in self._idle:
+            connection.terminate()
+        self._idle.clear()
+
+
+async def connect(dsn: str, timeout: float) -> Connection:
+    """A session of the application; times without zone are UTC, as the application writes them."""
+    return await asyncpg.connect(
+        dsn, timeout=timeout, server_settings={"application_name": APPLICATION_NAME, "timezone": "UTC"}
+    )

@@ -1,0 +1,120 @@
+"""One worker process: serves the connections that the parent hands over, and takes jobs from the queue.
+
+Started by the parent as `python -m prober.demo.target.worker CHANNEL MEMORY`, two inherited descriptors; the
+first message on the channel carries the settings. It ends with its parent, however that ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+from typing import Any
+
+import uvloop
+
+from prober.demo.target.calendar_jobs import Calendar
+from prober.demo.target.channel import Channel, ClosedError
+from prober.demo.target.config import Settings
+from prober.demo.target.consumer import Consumer
+from prober.demo.target.database import Database
+from prober.demo.target.faults import State
+from prober.demo.target.health import Health
+from prober.demo.target.limits import SharedMemory
+from prober.demo.target.live import Live
+from prober.demo.target.record import RecordWriter
+from prober.demo.target.routing import VendorRouting
+from prober.demo.target.sabotage import Sabotage
+from prober.demo.target.server import HttpServer
+from prober.demo.target.webhook import Webhook
+from prober.demo.target.webhook_queue import WebhookQueue
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+class Worker:
+    """Everything one worker process has."""
+
+    def __init__(self, channel: Channel, memory: SharedMemory, welcome: dict[str, Any]) -> None:
+        settings = Settings.model_validate(welcome["settings"])
+        index, workers = int(welcome["index"]), settings.workers
+        sessions = settings.database.pool_size // workers + (index < settings.database.pool_size % workers)
+        self._channel = channel
+        self._live = Live(State.from_json(welcome["state"]))
+        self._record = RecordWriter(settings.data_dir, f"worker{index}", welcome["generation"])
+        self._database = Database(settings.database, settings.breaker, sessions, self._live)
+        self._queue = WebhookQueue(settings, self._live)
+        self._consumer = Consumer(settings, self._live, self._database, self._queue, self._record)
+        self._calendar = Calendar(self._queue.redis) if index == 0 else None
+        self._sabotage = Sabotage(self._database, index, workers)
+        webhook = Webhook(settings, self._live, self._database, self._queue, memory, self._record)
+        routing = VendorRouting(settings, self._live, self._database, self._record)
+        health = Health(settings, self._live, self._database, self._queue)
+        self._http = HttpServer(self._live, self._record, webhook.answer, routing.answer, health.answer)
+
+    async def run(self) -> None:
+        """Work until the parent says stop or is gone."""
+        background = [asyncio.create_task(self._consumer.run())]
+        if self._calendar is not None:
+            background.append(asyncio.create_task(self._calendar.run()))
+        self._sabotage.apply(self._live.state)
+        await self._channel.send({"ready": os.getpid()})
+        with suppress(ClosedError):
+            await self._obey()
+        self._sabotage.stop()
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        await self._http.close()
+        await self._consumer.close()
+        await self._queue.close()
+        self._database.close()
+        self._record.close()
+
+    async def _obey(self) -> None:
+        while True:
+            message = await self._channel.receive()
+            if isinstance(message, socket.socket):
+                with suppress(OSError):  # the client has gone already
+                    await self._http.adopt(message)
+            elif "state" in message:
+                self._live.state = State.from_json(message["state"])
+                self._sabotage.apply(self._live.state)
+                self._record.begin(message["generation"])
+                await self._channel.send({"done": message["number"]})
+            elif "stop" in message:
+                return
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask the kernel to kill this process when its parent ends (prctl(2), PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit(0)
+
+
+async def serve(channel_descriptor: int, memory_descriptor: int) -> None:
+    """Read the welcome and work."""
+    channel = Channel(socket.socket(fileno=channel_descriptor))
+    welcome = await channel.receive()
+    if isinstance(welcome, socket.socket):
+        raise AssertionError("the parent sends the settings before any connection")
+    die_with_parent(int(welcome["parent"]))
+    await Worker(channel, SharedMemory(memory_descriptor), welcome).run()
+    channel.close()
+
+
+def main() -> None:
+    """Be a worker; signals are the parent's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with suppress(ClosedError):
+        uvloop.run(serve(int(sys.argv[1]), int(sys.argv[2])))
+
+
+if __name__ == "__main__":
+    main()
