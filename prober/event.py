@@ -71,11 +71,16 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeRan:
-    """A probe returned. Gauges made of the result are absent after `fresh_until` (monotonic)."""
+    """A probe returned. Gauges made of the result are absent after `fresh_until` (monotonic).
+
+    What is read on the side and less often (INFO, backlog, server statistics) is absent after
+    `details_fresh_until`; None: as the rest.
+    """
 
     result: Result
     lateness: float | None  # start behind schedule, seconds; None for a run that was not on the schedule
     fresh_until: float
+    details_fresh_until: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,7 +112,8 @@ class Metrics:
             series.observe(probing.PROBE_LATENESS, event.lateness, probe)
         if probe in self._outages:
             self._know_outages(probe, self._outages[probe].seen(fresh_until))
-        self._results.record(result, fresh_until)
+        details = event.details_fresh_until
+        self._results.record(result, fresh_until if details is None else details)
 
     def _probe_skipped(self, event: ProbeSkipped) -> None:
         self.series.add(probing.PROBE_SKIPPED, event.probe, event.reason, amount=event.count)

@@ -55,7 +55,7 @@ class ResultRecorder:
         self._pages, self._routes = started.pages, started.routes
 
     def record(self, result: object, fresh_until: float) -> None:
-        """Take one result into account; gauges made of it end at `fresh_until` (monotonic)."""
+        """Take one result into account; gauges of its details end at `fresh_until` (monotonic)."""
         recorder = self._recorders.get(type(result))
         if recorder is not None:
             recorder(result, fresh_until)

@@ -80,7 +80,7 @@ WEBHOOK_LATE = Metric(
     name="whatsapp_webhook_late_total",
     kind=Kind.COUNTER,
     group=Group.WEBHOOK,
-    help="Webhooks whose effect appeared after the deadline, each counted as lost before; kept across restarts.",
+    help="Webhooks whose effect appeared after the deadline, called lost before or not; kept across restarts.",
     probes=_WEBHOOK,
 )
 WEBHOOK_VIOLATIONS = Metric(

@@ -1,0 +1,31 @@
+"""The forms of our answers: text, and errors as JSON, all with the same careful headers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from aiohttp import web
+
+_ALWAYS = {
+    "Server": "prober",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def text_answer(body: str | bytes, content_type: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Answer 200 with a body of exactly this content type."""
+    raw = body.encode() if isinstance(body, str) else body
+    return web.Response(body=raw, headers={**_ALWAYS, "Content-Type": content_type, **(headers or {})})
+
+
+def json_error(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Answer an error: what was expected, what came, what to do."""
+    body = json.dumps({"status": status, "error": sentence}, ensure_ascii=False)
+    return web.Response(
+        status=status,
+        body=body.encode(errors="backslashreplace"),
+        headers={**_ALWAYS, "Content-Type": "application/json; charset=utf-8", **(headers or {})},
+    )

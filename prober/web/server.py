@@ -1,0 +1,154 @@
+"""The HTTP server: who may ask, which page answers, and the listening socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+
+from prober.web.answer import json_error, text_answer
+from prober.web.basic_auth import BasicAuth
+from prober.web.board import Board
+from prober.web.connection import Connection, ConnectionServer
+from prober.web.exposition import Exposition, compressed, negotiated, takes_gzip
+from prober.web.log import log
+from prober.web.page import CONTENT_SECURITY_POLICY, render
+from prober.web.settings import WebSettings
+from prober.web.tls import ServerTls, TlsUnusableError
+
+_SWEEP_EVERY = 1.0
+_RENEW_EVERY = 10.0
+_HANDSHAKE_WITHIN = 10.0
+_ANSWER_AT_END = 1.0  # what is being answered when the prober ends has this long
+
+_TEXT = "text/plain; charset=utf-8"
+_Page = Callable[[web.BaseRequest], web.Response]
+
+
+class WebServer:
+    """Serves what `board` and `exposition` know. It only reads: nothing here changes anything."""
+
+    def __init__(self, board: Board, exposition: Exposition, settings: WebSettings) -> None:
+        """Raises TlsUnusableError when the certificate cannot be used."""
+        self._board = board
+        self._exposition = exposition
+        self._headers = dict(settings.headers)
+        self._tls = None if settings.tls is None else ServerTls(settings.tls)
+        self._auth = BasicAuth(settings.users) if settings.users else None
+        self._pages: dict[str, _Page] = {
+            "/": self._overview,
+            "/metrics": self._metrics,
+            "/-/healthy": self._healthy,
+            "/-/ready": self._ready,
+        }
+        self._connections: ConnectionServer | None = None
+        self._listener: asyncio.Server | None = None
+        self._upkeep: asyncio.Task[None] | None = None
+
+    async def listen(self, host: str, port: int) -> tuple[str, int]:
+        """Begin to answer; give the address that is really bound. Raises OSError when it cannot be."""
+        loop = asyncio.get_running_loop()
+        self._connections = ConnectionServer(self._answer, loop=loop)
+        self._listener = await loop.create_server(
+            self._connections,
+            host,
+            port,
+            ssl=None if self._tls is None else self._tls.context,
+            ssl_handshake_timeout=None if self._tls is None else _HANDSHAKE_WITHIN,
+        )
+        self._upkeep = asyncio.create_task(self._keep_up(self._connections))
+        bound = self._listener.sockets[0].getsockname()
+        return str(bound[0]), int(bound[1])
+
+    @property
+    def secure(self) -> bool:
+        """Whether it speaks TLS."""
+        return self._tls is not None
+
+    async def close(self) -> None:
+        """Take no new connection, answer what was asked already, and go."""
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._upkeep
+        if self._listener is not None:
+            self._listener.close()
+        if self._connections is not None:
+            self._connections.pre_shutdown()
+            await self._connections.shutdown(_ANSWER_AT_END)
+        if self._auth is not None:
+            self._auth.close()
+
+    async def _keep_up(self, connections: ConnectionServer) -> None:
+        renew_at = time.monotonic() + _RENEW_EVERY
+        while True:
+            await asyncio.sleep(_SWEEP_EVERY)
+            connections.sweep()
+            if self._tls is not None and time.monotonic() >= renew_at:
+                renew_at += _RENEW_EVERY
+                _renew(self._tls)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        connection = request.protocol
+        if isinstance(connection, Connection):
+            connection.request_came()
+        try:
+            answer = await self._refused(request) or self._page(request)
+        finally:
+            if isinstance(connection, Connection):
+                connection.answer_made()
+        answer.headers.update(self._headers)
+        return answer
+
+    async def _refused(self, request: web.BaseRequest) -> web.Response | None:
+        if self._auth is None or await self._auth.allows(request.headers.get("Authorization")):
+            return None
+        return json_error(
+            401,
+            "expected the user name and password of a user in web_config (basic authentication)",
+            {"WWW-Authenticate": 'Basic realm="prober", charset="UTF-8"'},
+        )
+
+    def _page(self, request: web.BaseRequest) -> web.Response:
+        page = self._pages.get(request.path)
+        if page is None:
+            return json_error(404, f"no such page; there are {', '.join(self._pages)}")
+        if request.method not in ("GET", "HEAD"):
+            return json_error(405, "expected GET or HEAD: this server is read-only", {"Allow": "GET, HEAD"})
+        return page(request)
+
+    def _overview(self, _request: web.BaseRequest) -> web.Response:
+        body = render(self._board, time.monotonic())
+        return text_answer(body, "text/html; charset=utf-8", {"Content-Security-Policy": CONTENT_SECURITY_POLICY})
+
+    def _metrics(self, request: web.BaseRequest) -> web.Response:
+        wanted = negotiated(",".join(request.headers.getall("Accept", [])))
+        body = self._exposition.text(wanted)
+        headers = {"Vary": "Accept, Accept-Encoding"}
+        if takes_gzip(",".join(request.headers.getall("Accept-Encoding", []))):
+            body = compressed(body)
+            headers["Content-Encoding"] = "gzip"
+        return text_answer(body, wanted, headers)
+
+    def _healthy(self, _request: web.BaseRequest) -> web.Response:
+        trouble = self._board.trouble(time.monotonic())
+        return text_answer("healthy\n", _TEXT) if trouble is None else json_error(503, trouble)
+
+    def _ready(self, _request: web.BaseRequest) -> web.Response:
+        missing = self._board.not_yet_run()
+        if missing is None:
+            return json_error(503, "the prober process has not started yet")
+        if missing:
+            return json_error(503, f"these probes have not run yet: {', '.join(missing)}")
+        return text_answer("ready\n", _TEXT)
+
+
+def _renew(tls: ServerTls) -> None:
+    try:
+        if tls.renew():
+            log.warning("took up the renewed certificate")
+    except TlsUnusableError as error:
+        log.error("kept the old certificate", reason=str(error))
