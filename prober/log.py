@@ -12,9 +12,14 @@ import structlog
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
+def is_console(form: str) -> bool:
+    """Whether the log is for a person: asked for, or `auto` on a terminal."""
+    return form == "console" or (form == "auto" and sys.stderr.isatty())
+
+
 def configure_log(level: str, form: str, redact: Callable[[str], str]) -> None:
     """Set the log up once. `form` is auto, json or console; every text goes through `redact`."""
-    console = form == "console" or (form == "auto" and sys.stderr.isatty())
+    console = is_console(form)
     renderer: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
 
     def without_secrets(_logger: Any, _name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -18,4 +18,4 @@ def run(path: Path) -> int:
     if settings is None:
         return exits.BAD_USAGE
     configure_log(settings.config.log.level, settings.config.log.format, settings.redact)
-    return uvloop.run(run_daemon(settings.config, settings.contract, settings.redact))
+    return uvloop.run(run_daemon(settings.config, settings.contract, settings.web, settings.redact))

@@ -13,6 +13,8 @@ from prober.config.problem import ConfigError
 from prober.config.secrets import Redactor, secrets_of
 from prober.contract import Contract
 from prober.daemon.assembly import load_contract
+from prober.web.settings import WebSettings
+from prober.web.web_config import read_web_config
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class Settings:
 
     config: Config
     contract: Contract
+    web: WebSettings
     redact: Redactor
 
 
@@ -29,7 +32,8 @@ def read_settings(path: Path) -> Settings | None:
     try:
         config = load_config(path, os.environ)
         contract = load_contract(config, path.parent)
+        web = WebSettings() if config.web_config is None else read_web_config(config.web_config)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return None
-    return Settings(config, contract, Redactor(secrets_of(config)))
+    return Settings(config, contract, web, Redactor(secrets_of(config)))

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from prober.publish.link import Link, LinkError
 
 from prober import __version__
 from prober.clock import Instant, now
@@ -27,9 +26,13 @@ from prober.event import Event, LoopLag, OutageChanged, Started
 from prober.judge.outage import Tracking
 from prober.judge.service_clock import ServiceClock
 from prober.judge.win_rate import RaceWindow
+from prober.log import is_console
 from prober.outcome import OutageState, ProbeName
 from prober.probes.effects import EffectWatch
+from prober.publish.frames import LogFormat
 from prober.publish.journal import Journal, Keep, Restored
+from prober.publish.link import Link, WebProcessError
+from prober.web.settings import WebSettings
 
 log = structlog.get_logger()
 
@@ -51,21 +54,15 @@ class Ending(IntEnum):
 class Daemon:
     """One prober process, from its start to its end."""
 
-    def __init__(self, config: Config, contract: Contract, journal: Journal, link: Link, outlet: Outlet) -> None:
+    def __init__(self, config: Config, contract: Contract, journal: Journal, link: Link, stop: _Stop) -> None:
         self._config = config
         self._contract = contract
         self._journal = journal
         self._link = link
-        self._outlet = outlet
-        self._stopping = asyncio.Event()
-        self._ending = Ending.FINE
+        self._outlet = Outlet(journal, link)
+        self._stop = stop
         self._service_clock = ServiceClock(time.monotonic())
         self._watches: list[Watch] = []
-
-    def stop(self, ending: Ending = Ending.FINE) -> None:
-        """Begin to end, in order."""
-        self._ending = max(self._ending, ending)
-        self._stopping.set()
 
     async def run(self) -> Ending:
         """Watch until stopped; returns the exit code."""
@@ -96,7 +93,7 @@ class Daemon:
         finally:
             calendar.shutdown(wait=False)
             await assembled.close()
-        return self._ending
+        return self._stop.ending
 
     async def _watch(self, effects: EffectWatch | None) -> None:
         """Run everything until stopped, then give what is in flight its time to finish."""
@@ -104,12 +101,12 @@ class Daemon:
         others = [asyncio.create_task(self._measure_lag(), name="lag")]
         if effects is not None:
             others.append(asyncio.create_task(effects.forever(), name="effects"))
-        stopped = asyncio.create_task(self._stopping.wait())
+        stopped = asyncio.create_task(self._stop.asked.wait())
         done, _ = await asyncio.wait([stopped, *probing, *others], return_when=asyncio.FIRST_COMPLETED)
         for task in done - {stopped}:
             # None of them ever returns: this is a fault of ours, and a supervisor has to start us afresh.
             log.error("a part of the prober ended", part=task.get_name(), error=repr(task.exception()))
-            self._ending = Ending.COULD_NOT_RUN
+            self._stop.fault()
         for watch in self._watches:
             watch.stop()
         _, unfinished = await asyncio.wait(probing, timeout=self._config.shutdown_timeout)
@@ -210,29 +207,54 @@ def _resumed(watched: Watched, restored: Restored) -> Watched:
     return watched
 
 
-async def run_daemon(config: Config, contract: Contract, redact: Callable[[str], str]) -> Ending:
+async def run_daemon(config: Config, contract: Contract, web: WebSettings, redact: Callable[[str], str]) -> Ending:
     """Run until SIGTERM or SIGINT, or until the web process is gone."""
     loop = asyncio.get_running_loop()
-    link = Link(config.listen, web_config=config.web_config, log_format=config.log.format)
+    stop = _Stop()
+    try:
+        link = await Link.start(
+            config.listen.host,
+            config.listen.port,
+            on_exit=stop.web_process_ended,
+            web=web,
+            log_format=LogFormat.CONSOLE if is_console(config.log.format) else LogFormat.JSON,
+        )
+    except WebProcessError as error:
+        log.error("cannot serve", detail=str(error))
+        return Ending.COULD_NOT_RUN
     journal = Journal(
         config.data_dir,
         report=partial(tell_journal_news, link),
         redact=redact,
         keep=Keep(results=config.journal.retention, max_bytes=config.journal.max_size),
     )
-    outlet = Outlet(journal, link)
-    async with journal:
-        try:
-            address = await link.start()
-        except LinkError as error:
-            log.error("cannot serve", detail=str(error))
-            return Ending.COULD_NOT_RUN
-        daemon = Daemon(config, contract, journal, link, outlet)
-        link.on_exit = lambda: daemon.stop(Ending.COULD_NOT_RUN)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, daemon.stop)
-        log.info("prober runs", instance=config.instance, listen=address, version=__version__)
-        try:
-            return await daemon.run()
-        finally:
-            await link.close()
+    try:
+        async with journal:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, stop.asked_to)
+            log.info("prober runs", instance=config.instance, listen=link.ready.url, version=__version__)
+            return await Daemon(config, contract, journal, link, stop).run()
+    finally:
+        await link.close()
+
+
+class _Stop:
+    """Why and that the daemon is to end."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.ending = Ending.FINE
+
+    def asked_to(self) -> None:
+        """A signal came."""
+        self.asked.set()
+
+    def web_process_ended(self, code: int) -> None:
+        """Without its face a monitor is blind to others: end, and let the supervisor start both afresh."""
+        log.error("the web process ended", code=code)
+        self.fault()
+
+    def fault(self) -> None:
+        """Something of ours broke."""
+        self.ending = Ending.COULD_NOT_RUN
+        self.asked.set()

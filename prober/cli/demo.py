@@ -1,0 +1,129 @@
+"""`prober demo`: a whole stack of its own, the daemon watching it, and what it sees in words."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+import time
+from pathlib import Path
+
+from prober.cli import exits
+from prober.config.fields import parse_address
+from prober.demo import story
+from prober.demo.process import Owner, ServerError
+from prober.demo.stack import Stack
+from prober.demo.target.control_client import ControlClient
+from prober.demo.target.faults import FaultName
+from prober.publish.journal.reader import Reader, UnreadableError
+
+TELL_EVERY = 5.0  # seconds
+# How long after the end of the daemon's own patience it is killed.
+STOP_TIMEOUT = 30.0
+
+
+def demo(given: argparse.Namespace) -> int:
+    """Run the demo to its end; the exit code says whether there was a violation."""
+    known = [fault.value for fault in FaultName]
+    for fault in given.faults:
+        if fault not in known:
+            _complain(f"no such fault: {fault!r}; there are {', '.join(known)}")
+            return exits.BAD_USAGE
+    port = None
+    if given.listen is not None:
+        try:
+            port = parse_address(given.listen).port
+        except ValueError as error:
+            _complain(f"--listen {given.listen}: {error}")
+            return exits.BAD_USAGE
+    return asyncio.run(_demo(given, port))
+
+
+async def _demo(given: argparse.Namespace, port: int | None) -> int:
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    try:
+        async with Owner() as owner:
+            directory = _directory(owner, given.data_dir)
+            stack = Stack(owner=owner, directory=directory, listen_port=port, progress=_progress)
+            run = asyncio.create_task(_run(stack, given, stopping))
+            stopped = asyncio.create_task(stopping.wait())
+            await asyncio.wait([run, stopped], return_when=asyncio.FIRST_COMPLETED)
+            if not run.done() and not stack.watcher.running:
+                # Told to stop while still starting: there is nothing to tell.
+                run.cancel()
+                await asyncio.wait([run])
+                return exits.FINE
+            return await run
+    except ServerError as error:
+        _complain(str(error))
+        return exits.COULD_NOT_RUN
+
+
+def _directory(owner: Owner, wanted: Path | None) -> Path:
+    if wanted is None:
+        return owner.directory
+    wanted.mkdir(parents=True, exist_ok=True)
+    return wanted.resolve()
+
+
+async def _run(stack: Stack, given: argparse.Namespace, stopping: asyncio.Event) -> int:
+    began = time.time()
+    await stack.start_services()
+    await stack.start_watcher()
+    prometheus = None if given.no_prometheus else await stack.start_prometheus()
+    _announce(stack, None if prometheus is None else prometheus.url, wanted=not given.no_prometheus)
+    async with ControlClient(stack.target.control_url) as control:
+        for fault in given.faults:
+            await control.plant(fault)
+            _progress(f"planted {fault}")
+    print(f"ready {stack.watcher.url}", flush=True)
+    reader = Reader(stack.data_dir)
+    await _tell(reader, stack, given.duration, stopping)
+    _progress("stopping")
+    await stack.watcher.stop(STOP_TIMEOUT)
+    seen = story.look(reader, began)
+    print(story.summary(seen), flush=True)
+    return exits.VIOLATION if seen.violations else exits.FINE
+
+
+async def _tell(reader: Reader, stack: Stack, duration: float | None, stopping: asyncio.Event) -> None:
+    """Say every few seconds what is seen, until it is time to stop."""
+    end = None if duration is None else time.monotonic() + duration
+    since = time.time()
+    while not stopping.is_set():
+        left = TELL_EVERY if end is None else min(TELL_EVERY, end - time.monotonic())
+        if left <= 0:
+            return
+        try:
+            async with asyncio.timeout(left):
+                await stopping.wait()
+        except TimeoutError:
+            if not stack.watcher.running:
+                raise ServerError(f"the prober has ended:\n{stack.watcher.log_tail()}") from None
+            now = time.time()
+            try:
+                print(story.line(story.look(reader, since), time.strftime("%H:%M:%S")), flush=True)
+            except UnreadableError as error:
+                _complain(str(error))
+            since = now
+
+
+def _announce(stack: Stack, prometheus: str | None, *, wanted: bool) -> None:
+    _progress(f"config      {stack.config_file}")
+    _progress(f"target      {stack.target.url}  (faults: {stack.target.control_url}/faults)")
+    _progress(f"metrics     {stack.watcher.url}/metrics")
+    if prometheus is not None:
+        _progress(f"Prometheus  {prometheus}")
+    elif wanted:
+        _progress("Prometheus  is not installed here; on Debian: apt-get install prometheus")
+
+
+def _progress(text: str) -> None:
+    print(f"  {text}", flush=True)
+
+
+def _complain(text: str) -> None:
+    print(f"prober demo: {text}", file=sys.stderr, flush=True)

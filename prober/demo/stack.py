@@ -1,0 +1,131 @@
+"""A whole stack of its own: PostgreSQL, Redis, the reference target, a config for it, the daemon, Prometheus."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from prober.config.load import load_config
+from prober.daemon.assembly import database_addresses, load_contract
+from prober.demo.postgres import Postgres
+from prober.demo.process import Owner, obstacle, unprivileged_user
+from prober.demo.prometheus import Prometheus
+from prober.demo.redis_server import RedisServer
+from prober.demo.target_server import Target
+from prober.demo.watcher import Watcher
+from prober.setup import set_up
+
+PUBLIC_URL = "https://orders.demo.example"
+WEBHOOK_PATH = "/api/v1/whatsapp/webhook"
+ACCOUNT_SID = "AC" + "0" * 31 + "1"
+# A number that is ours: the reserved country code +999 reaches nobody.
+FROM_NUMBER = "+999000000001"
+INSTANCE = "demo"
+
+# Short intervals, so that half a minute shows everything (SPEC 3).
+PROBES: Mapping[str, Mapping[str, Any]] = {
+    "webhook": {"interval": "1s", "timeout": "5s", "processing_deadline": "10s", "from_number": FROM_NUMBER},
+    "race": {"interval": "2s", "timeout": "5s"},
+    "redis": {"details_interval": "2s"},
+    "database": {"details_interval": "2s"},
+    "health": {"interval": "5s"},
+}
+
+
+def _say_nothing(_: str) -> None:
+    """Report no progress."""
+
+
+@dataclass(kw_only=True)
+class Stack:
+    """The servers of one demo or one system test. `progress` is told what is being done."""
+
+    owner: Owner
+    directory: Path
+    listen_port: int | None = None
+    probes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # over PROBES, by probe
+    target_settings: Mapping[str, Any] = field(default_factory=dict)
+    config_sections: Mapping[str, Any] = field(default_factory=dict)  # over the top level of the config
+    progress: Callable[[str], None] = _say_nothing
+
+    def __post_init__(self) -> None:
+        self._auth_token = secrets.token_hex(16)
+        # PostgreSQL may have to run as somebody who cannot enter our directory.
+        public = obstacle(self.directory, unprivileged_user()) is None
+        base = self.directory if public else self.owner.directory
+        self.postgres = Postgres(self.owner, base / "postgres")
+        self.redis = RedisServer(self.owner, self.directory / "redis")
+        self.config_file = self.directory / "config.yaml"
+        self.data_dir = self.directory / "prober-data"
+        self.watcher = Watcher(self.owner, self.directory / "prober", self.config_file, self.listen_port)
+
+    async def start_services(self) -> None:
+        """Start PostgreSQL, Redis and the target, and write the config of this stack."""
+        self.progress("starting PostgreSQL")
+        await self.postgres.start()
+        dsn = await self.postgres.create_database("orders")
+        self.progress("starting Redis")
+        await self.redis.start()
+        self.progress("starting the reference target")
+        self.target = Target(
+            self.owner,
+            self.directory / "target",
+            dsn=dsn,
+            redis_url=self.redis.url(),
+            auth_token=self._auth_token,
+            public_url=PUBLIC_URL + WEBHOOK_PATH,
+            settings=self.target_settings,
+        )
+        await self.target.start()
+        self._write_config(dsn)
+        await self._set_up()
+
+    async def start_watcher(self) -> None:
+        """Start the daemon and wait until every probe has run once."""
+        self.progress("starting the prober")
+        await self.watcher.start()
+        await self.watcher.wait_complete()
+
+    async def start_prometheus(self) -> Prometheus | None:
+        """Start Prometheus on the daemon, where it is installed."""
+        if shutil.which("prometheus") is None:
+            return None
+        self.progress("starting Prometheus")
+        prometheus = Prometheus(self.owner, self.directory / "prometheus", {"prober": [self.watcher.address]})
+        await prometheus.start()
+        return prometheus
+
+    def _write_config(self, dsn: str) -> None:
+        probes = {name: {**PROBES[name], **self.probes.get(name, {})} for name in PROBES}
+        probes["redis"] = {"url": self.redis.url(), **probes["redis"]}
+        probes["database"] = {"dsn": dsn, **probes["database"]}
+        document = {
+            "instance": INSTANCE,
+            "data_dir": str(self.data_dir),
+            "listen": self.watcher.address,
+            "target": {
+                "environment": "demo",
+                "url": self.target.url,
+                "public_url": PUBLIC_URL,
+                "account_sid": ACCOUNT_SID,
+                "auth_token": self._auth_token,
+                "app_name": "whatsapp-ordering-system",
+            },
+            "probes": probes,
+            **self.config_sections,
+        }
+        self.config_file.touch(mode=0o600)
+        self.config_file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+    async def _set_up(self) -> None:
+        config = load_config(self.config_file, {})
+        contract = load_contract(config, self.directory)
+        direct, _ = database_addresses(config.probes.database)
+        if direct is not None:
+            await set_up(direct, contract, config.instance, config.probes.race.vendors)

@@ -1,0 +1,72 @@
+"""The daemon of a demo or a test as a server of ours: `prober run` on a config file."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import aiohttp
+
+from prober.demo.process import Owner, ServerError
+from prober.demo.server import POLL, Server
+
+ASK_TIMEOUT = aiohttp.ClientTimeout(total=5)
+
+
+class Watcher(Server):
+    """One `prober run`, listening on `port` by PROBER_LISTEN."""
+
+    name: ClassVar[str] = "prober"
+
+    def __init__(self, owner: Owner, directory: Path, config: Path, port: int | None = None) -> None:
+        super().__init__(owner, directory, port)
+        self._config = config
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://{self.address}"
+
+    async def get(self, path: str, accept: str = "*/*") -> tuple[int, str]:
+        """Ask a page of it: status and text. ServerError when it does not answer."""
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=ASK_TIMEOUT, headers={"Accept": accept}) as session,
+                session.get(self.url + path) as response,
+            ):
+                return response.status, await response.text()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ServerError(f"the prober does not answer {path}: {error or type(error).__name__}") from error
+
+    async def ask(self) -> None:
+        """Ask whether it lives."""
+        status, text = await self.get("/-/healthy")
+        if status != 200:
+            raise ServerError(f"the prober answered {status} to /-/healthy: {text.strip()[:500]}")
+
+    async def wait_complete(self, timeout: float = 60.0) -> None:
+        """Wait until every probe has run once. ServerError after `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while True:
+            status, text = await self.get("/-/ready")
+            if status == 200:
+                return
+            if time.monotonic() > deadline:
+                raise ServerError(f"the prober is not ready after {timeout:g} s: {text.strip()[:500]}")
+            await asyncio.sleep(POLL)
+
+    def _command(self) -> Sequence[str | Path]:
+        return [
+            "/usr/bin/env",
+            f"PROBER_LISTEN={self.address}",
+            sys.executable,
+            "-m",
+            "prober",
+            "run",
+            "--config",
+            self._config,
+        ]
