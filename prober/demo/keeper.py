@@ -108,10 +108,16 @@ class Estate:
         return stuck
 
     def _remove_directories(self) -> list[Path]:
-        for directory, inode in self._directories.items():
-            if directory.is_dir() and inode in {None, directory.stat().st_ino}:
-                shutil.rmtree(directory, ignore_errors=True)
-        return [directory for directory in self._directories if directory.exists()]
+        for directory in self._directories_left():
+            shutil.rmtree(directory, ignore_errors=True)
+        return self._directories_left()
+
+    def _directories_left(self) -> list[Path]:
+        return [
+            directory
+            for directory, inode in self._directories.items()
+            if directory.is_dir() and inode in {None, directory.stat().st_ino}
+        ]
 
 
 def _kill(processes: Iterable[Identity]) -> None:

@@ -11,8 +11,9 @@ from urllib.parse import quote
 import asyncpg
 
 from prober.demo.postgres import SUPERUSER, Postgres
-from prober.demo.process import Owner, ServerError, unprivileged_user
+from prober.demo.process import Owner
 from prober.demo.server import HOST, Server
+from prober.demo.user import ServerError, unprivileged_user
 
 Setting = str | int | float
 

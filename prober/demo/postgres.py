@@ -16,9 +16,10 @@ from urllib.parse import quote
 import asyncpg
 
 from prober.demo import procfs
-from prober.demo.process import Owner, ServerError, copy_for, unprivileged_user
+from prober.demo.process import Owner
 from prober.demo.procfs import Identity
 from prober.demo.server import HOST, Server
+from prober.demo.user import ServerError, copy_for, unprivileged_user
 
 SUPERUSER = "postgres"
 INSTALLATIONS = {16: "pginstall", 18: "pginstall18"}
@@ -145,8 +146,8 @@ class Postgres(Server):
         return [self._program("postgres"), "-D", self.data]
 
     async def _prepare(self) -> None:
-        # Not in a thread, though it may copy 35 MB: an owner belongs to one thread.
-        self._installation = copy_for(self._installation, self.user, INSTALLATION_PARTS, self.owner)
+        # Not in a thread, though it may copy 35 MB: two servers that start at once must not copy at once.
+        self._installation = copy_for(self._installation, self.user, INSTALLATION_PARTS, self.owner.directory)
         password_file = self.directory / "superuser.password"
         if not (self.data / "PG_VERSION").exists():
             await self._initialise(password_file)

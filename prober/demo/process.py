@@ -8,74 +8,27 @@ somebody kills the keeper as well.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
-import pwd
 import secrets
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from prober.demo import keeper, ports, procfs
+from prober.demo import ports, procfs
 from prober.demo.keeper import Word
+from prober.demo.keeper_link import KeeperLink
 from prober.demo.procfs import Identity
+from prober.demo.user import ServerError, User, obstacle, public_parent, unprivileged_user
 
-PACKAGE_ROOT = Path(__file__).parents[2]
+__all__ = ["Child", "Owner", "ServerError", "User", "gone", "obstacle", "plain_environment", "unprivileged_user"]
+
 LAUNCHER = Path(__file__).with_name("launch.py")
-KEEPER_TIMEOUT = keeper.DEADLINE + 10.0  # seconds
-
-
-class ServerError(RuntimeError):
-    """A server could not be started, stopped or reached; the message says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """Whom a server runs as."""
-
-    uid: int
-    gid: int
-    name: str
-
-
-def unprivileged_user() -> User | None:
-    """Tell whom servers that refuse to be root run as: `nobody` under root, None (ourselves) otherwise.
-
-    initdb insists on an entry in the user database, so a bare number would not do.
-    """
-    if os.geteuid() != 0:
-        return None
-    for name in ("nobody", "daemon"):
-        with contextlib.suppress(KeyError):
-            entry = pwd.getpwnam(name)
-            return User(entry.pw_uid, entry.pw_gid, name)
-    raise ServerError("this server refuses to run as root, and there is neither a user `nobody` nor `daemon`")
-
-
-def obstacle(path: Path, user: User | None) -> Path | None:
-    """Find the first directory on the way to `path` (itself included) that `user` may not enter."""
-    path = path.resolve()
-    for place in (*reversed(path.parents), path):
-        status = place.stat()
-        if user is None:
-            allowed = os.access(place, os.X_OK)
-        elif status.st_uid == user.uid:
-            allowed = bool(status.st_mode & 0o100)
-        else:
-            allowed = bool(status.st_mode & (0o010 if status.st_gid == user.gid else 0o001))
-        if not allowed:
-            return place
-    return None
 
 
 class Child:
@@ -196,14 +149,13 @@ class Owner:
         self._children: list[Child] = []
         self._ports: list[int] = []
         self._directory: Path | None = None
-        self._keeper: subprocess.Popen[bytes] | None = None
-        self._link: socket.socket | None = None
+        self._keeper = KeeperLink()
 
     @property
     def directory(self) -> Path:
         """A temporary directory that any user may enter, removed at the end."""
         if self._directory is None:
-            directory = _public_parent() / f"prober-{secrets.token_hex(6)}"
+            directory = public_parent() / f"prober-{secrets.token_hex(6)}"
             # In this order: killed in between, there is nothing to remove.
             self.remove_at_end(directory)
             directory.mkdir()
@@ -219,7 +171,7 @@ class Owner:
 
     def remove_at_end(self, directory: Path) -> None:
         """Make sure that a directory is removed at the end, with all that is in it; it may be made later."""
-        self._tell({Word.REMOVE: str(directory.resolve())})
+        self._keeper.tell({Word.REMOVE: str(directory.resolve())})
 
     def inhabit(self, directory: Path, programs: Collection[Path]) -> None:
         """Declare a directory in which these programs run for this owner alone.
@@ -227,7 +179,7 @@ class Owner:
         So orphans and shared memory of them are found even when who started them is gone.
         """
         real = [str(program.resolve()) for program in programs]
-        self._tell({Word.HOME: str(directory.resolve()), Word.PROGRAMS: real})
+        self._keeper.tell({Word.HOME: str(directory.resolve()), Word.PROGRAMS: real})
 
     def spawn(
         self,
@@ -267,8 +219,8 @@ class Owner:
                     start_new_session=True,
                 )
             child = Child(process, name, log_file, stop_signal)
-            self._tell({Word.PROCESS: list(child.identity), Word.STOP: int(stop_signal)})
             self._children = [other for other in self._children if other.running] + [child]
+            self._keeper.tell({Word.PROCESS: list(child.identity), Word.STOP: int(stop_signal)})
             os.write(gate_write, b"g")
         finally:
             os.close(gate_read)
@@ -285,51 +237,14 @@ class Owner:
 
     def end(self) -> None:
         """Have the keeper end everything, and wait for it. ServerError if something stays."""
-        left: list[str] = []
-        if self._link is not None:
-            left = self._tell({Word.END: True}).get("left", [])
-            self._link.close()
-        if self._keeper is not None:
-            self._keeper.wait(KEEPER_TIMEOUT)
+        left = self._keeper.end()
         for child in self._children:
             _ = child.returncode  # reaps it
         for port in self._ports:
             ports.release_port(port)
-        self._children, self._ports, self._directory, self._link, self._keeper = [], [], None, None, None
+        self._children, self._ports, self._directory = [], [], None
         if left:
             raise ServerError(f"could not end or remove: {', '.join(left)}")
-
-    def _tell(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        if self._link is None:
-            self._link = self._start_keeper()
-        try:
-            self._link.send(json.dumps(message).encode())
-            data = self._link.recv(keeper.MESSAGE_LIMIT)
-        except OSError as error:
-            raise ServerError(f"the keeper of child processes does not answer: {error}") from error
-        if not data:
-            raise ServerError("the keeper of child processes has ended; end this program and start it again")
-        answer: dict[str, Any] = json.loads(data)
-        if "error" in answer:
-            raise ServerError(f"the keeper of child processes refused {dict(message)}: {answer['error']}")
-        return answer
-
-    def _start_keeper(self) -> socket.socket:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            # -S: no site-packages, which it has no use for; it stays small.
-            self._keeper = subprocess.Popen(  # noqa: S603 - a fixed argument list, no shell
-                [sys.executable, "-S", "-m", keeper.__name__, str(theirs.fileno()), str(os.getpid())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                cwd="/",
-                env={**plain_environment(Path("/")), "PYTHONPATH": str(PACKAGE_ROOT)},
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
-        ours.settimeout(KEEPER_TIMEOUT)
-        return ours
 
     async def __aenter__(self) -> Self:
         return self
@@ -352,31 +267,3 @@ def plain_environment(home: Path) -> dict[str, str]:
     """Make an environment that is the same on every machine: none of the caller's PG* or locale settings."""
     path = os.environ.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
     return {"PATH": path, "HOME": str(home), "LC_ALL": "C", "TZ": "UTC"}
-
-
-def _public_parent() -> Path:
-    """Find a place for temporary directories that `unprivileged_user` can enter."""
-    user = unprivileged_user()
-    for parent in (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")):  # noqa: S108 - random names inside
-        if parent.is_dir() and os.access(parent, os.W_OK) and obstacle(parent, user) is None:
-            return parent.resolve()
-    raise ServerError(f"no temporary directory that {user.name if user else 'we'} can enter; set TMPDIR to one")
-
-
-def copy_for(installation: Path, user: User | None, parts: Sequence[str], owner: Owner) -> Path:
-    """Tell where `user` can run an installation: in its place, or a copy of its `parts` if it cannot get there.
-
-    A virtual environment below /root is closed to others, and we do not change rights of what is not ours.
-    """
-    if obstacle(installation, user) is None:
-        return installation
-    copy = owner.directory / installation.name
-    if not copy.exists():
-        incoming = copy.with_name(f"{copy.name}.incoming")
-        for part in parts:
-            shutil.copytree(installation / part, incoming / part, symlinks=True)
-        for place in (incoming, *incoming.rglob("*")):
-            if not place.is_symlink():
-                place.chmod(0o755 if place.is_dir() or place.stat().st_mode & 0o100 else 0o644)
-        incoming.rename(copy)
-    return copy

@@ -14,8 +14,9 @@ from typing import Any, ClassVar
 import aiohttp
 import yaml
 
-from prober.demo.process import Owner, ServerError
+from prober.demo.process import Owner
 from prober.demo.server import Server
+from prober.demo.user import ServerError
 
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=10)
 CONDITION_POLL = 0.2  # seconds between two queries while waiting for a condition

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
-from prober.demo.process import Owner, ServerError
+from prober.demo.process import Owner
 from prober.demo.server import HOST, Server
+from prober.demo.user import ServerError
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from prober.demo import ports, procfs
-from prober.demo.process import Child, Owner, ServerError, User, gone, obstacle
+from prober.demo.process import Child, Owner, gone
 from prober.demo.procfs import Identity
+from prober.demo.user import ServerError, User, obstacle
 
 HOST = "127.0.0.1"
 POLL = 0.01  # seconds between two looks at a server that is coming up

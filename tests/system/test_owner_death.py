@@ -17,8 +17,9 @@ import pytest
 
 import prober
 from prober.demo import procfs, sysv
-from prober.demo.process import Owner, User, gone, obstacle, unprivileged_user
+from prober.demo.process import Owner, gone
 from prober.demo.procfs import Identity
+from prober.demo.user import User, obstacle, unprivileged_user
 
 SCRIPT = Path(__file__).with_name("doomed_owner.py")
 PATIENCE = 60.0  # seconds, on a machine that is busy with other things
