@@ -146,8 +146,7 @@ async def _try(address: Address) -> socket.socket:
         await asyncio.get_running_loop().sock_connect(sock, where)
     except BaseException as error:
         sock.close()
-        if isinstance(error, OSError) and error.errno is not None:
-            error.strerror = f"{where[0]}: {error.strerror}"
+        error.add_note(str(where[0]))  # `explain` tells by it which of several addresses this was
         raise
     return sock
 

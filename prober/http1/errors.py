@@ -51,7 +51,7 @@ _TELLING = (Outcome.RESET, Outcome.REFUSED, Outcome.TIMEOUT, Outcome.UNREACHABLE
 def explain(error: BaseException, doing: str) -> Failure:
     """The outcome of an exception; `doing` names what was going on, as in "connecting to 10.0.0.1:80"."""
     if isinstance(error, ExceptionGroup):
-        return _most_telling([explain(each, doing) for each in error.exceptions])
+        return _most_telling([explain(each, _at(each, doing)) for each in error.exceptions])
     if isinstance(error, socket.gaierror):
         return Failure(Outcome.DNS, f"{doing}: the name does not resolve: {error.strerror or error}")
     if isinstance(error, ssl.SSLError):
@@ -61,6 +61,11 @@ def explain(error: BaseException, doing: str) -> Failure:
     if isinstance(error, OSError):
         return _explain_os(error, doing)
     return Failure(Outcome.NOT_KNOWN, f"{doing}: {type(error).__name__}: {error}")
+
+
+def _at(error: Exception, doing: str) -> str:
+    """`doing` with the address that `error` is noted to be about."""
+    return f"{doing} ({', '.join(error.__notes__)})" if getattr(error, "__notes__", None) else doing
 
 
 def _explain_os(error: OSError, doing: str) -> Failure:

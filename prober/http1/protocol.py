@@ -20,7 +20,7 @@ from prober.http1.message import Answer
 from prober.http1.parsing import AnswerParser
 from prober.outcome import Outcome
 
-_HUNG_UP = select.POLLRDHUP | select.POLLHUP | select.POLLERR
+_UNASKED = Failure(Outcome.GARBAGE, "bytes came that no request had asked for")
 
 
 class Http1Protocol(asyncio.Protocol):
@@ -40,6 +40,7 @@ class Http1Protocol(asyncio.Protocol):
         self._parser = AnswerParser(limits)
         self._lost: Failure | None = None
         self._active = False
+        self._spoke_first = False
         self.exchanges = 0
         self._reset(b"", 0)
 
@@ -61,10 +62,14 @@ class Http1Protocol(asyncio.Protocol):
         if self._active:
             raise RuntimeError("one exchange at a time: the answer to the last request is still awaited")
         self._reset(request, hold)
-        self._parser.expect(head_only=request.startswith(b"HEAD "))
+        if not self._spoke_first:
+            self._parser.expect(head_only=request.startswith(b"HEAD "))
+        self._spoke_first = False
         self._active = True
         self.started = monotonic()
-        if self._lost is not None or self.closing:
+        if self._parser.finished:
+            self._finish(self.started)
+        elif self._lost is not None or self.closing:
             gone = self._lost or Failure(Outcome.CLOSED, "the connection was closed before the request was sent")
             self.fail(gone)
         elif hold < len(request):
@@ -116,17 +121,31 @@ class Http1Protocol(asyncio.Protocol):
         The event loop may not have got round to the server's goodbye yet. One that arrives after this
         look cannot be told from a crash: the request is then lost with `request_sent` WHOLE.
         """
-        if self._lost is None and not self.closing:
-            poll = select.poll()
-            poll.register(self._sock, select.POLLIN | select.POLLRDHUP)
-            happened = next((event for _, event in poll.poll(0)), 0)
-            if happened & _HUNG_UP:
-                self._lost = Failure(Outcome.CLOSED, "the server closed the idle connection")
-            elif happened and self._raw:  # in TLS these may be session tickets
-                self._lost = Failure(Outcome.GARBAGE, "bytes came that no request had asked for")
-        if self._lost is None and self.closing:
-            self._lost = Failure(Outcome.CLOSED, "the idle connection was closed")
+        if self._lost is None:
+            if self.closing:
+                self._lost = Failure(Outcome.CLOSED, "the idle connection was closed")
+            else:
+                self._lost = self._look() if self._raw else self._look_behind_tls()
         return self._lost
+
+    def _look(self) -> Failure | None:
+        try:
+            unread = self._sock.recv(1, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError as error:
+            return explain(error, "the idle connection")
+        if not unread:
+            return Failure(Outcome.CLOSED, "the server closed the idle connection")
+        return _UNASKED if self.exchanges else None  # a first answer may come early, a further one may not
+
+    def _look_behind_tls(self) -> Failure | None:
+        # Bytes alone say nothing here, they may be session tickets.
+        poll = select.poll()
+        poll.register(self._sock, select.POLLRDHUP)
+        if not poll.poll(0):
+            return None
+        return Failure(Outcome.CLOSED, "the server closed the idle connection")
 
     # Results of the last exchange.
 
@@ -183,14 +202,17 @@ class Http1Protocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came."""
         now = monotonic()
-        if not self._active:
-            if self._lost is None:
-                self._lost = Failure(Outcome.GARBAGE, "bytes came that no request had asked for")
+        if self._active:
+            self._parser.feed(data, now)
+            if self._parser.finished:
+                self._finish(now)
+        elif self.exchanges:
+            self._lost = self._lost or _UNASKED
             self._abort()
-            return
-        self._parser.feed(data, now)
-        if self._parser.finished:
-            self._finish(now)
+        elif not self._parser.finished:
+            # A server may turn us away before we have said a word; that is the answer to what we start next.
+            self._spoke_first = True
+            self._parser.feed(data, now)
 
     def eof_received(self) -> None:
         """The server will send no more; returning nothing makes the transport close."""
@@ -203,9 +225,9 @@ class Http1Protocol(asyncio.Protocol):
 
     def _ended(self, exc: Exception | None, now: float) -> None:
         error = exc or self._broken
+        if exc is None and (self._active or self._spoke_first):
+            self._parser.eof()
         if self._active:
-            if exc is None:
-                self._parser.eof()
             if error is not None and not self._parser.complete:
                 self._failure = explain(error, f"waiting for the answer, {self._parser.progress()}")
             self._finish(now)
