@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 
+import pytest
+
+import prober
 from prober.clock import Instant
 from prober.event import Outage, ServiceRestarted, ViolationFound, WebhookSettled
 from prober.outcome import (
@@ -17,10 +25,11 @@ from prober.outcome import (
     Violation,
     WebhookCheck,
 )
-from prober.publish.journal import Acknowledgement, Intended, State
+from prober.publish.journal import Acknowledgement, Intended, Journal, JournalNews, State
 from prober.publish.journal.backlog import Write
 from prober.publish.journal.entries import Entry
 from prober.publish.journal.file import JournalFile
+from prober.publish.journal.schema import FILE_NAME
 from prober.publish.journal.statements import Encoder
 from prober.result import (
     AwaitedWebhook,
@@ -33,6 +42,8 @@ from prober.result import (
 )
 
 BOOT = "11111111-2222-3333-4444-555555555555"
+# For processes that a test starts: they find the package wherever the test found it.
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(prober.__file__).parents[1])}
 WALL = 1_800_000_000.0  # Unix time at which the monotonic clock of these tests reads 0
 
 
@@ -171,3 +182,25 @@ def one_of_each() -> tuple[Entry, ...]:
         mark(9),
         State(key="paused_until", value={"wall": 12.5, "why": ["a", None]}),
     )
+
+
+def journal(directory: Path, news: list[JournalNews], redact: Callable[[str], str] = str) -> Journal:
+    return Journal(
+        directory, report=news.append, redact=redact, boot_id=BOOT, flush_interval=0.05, retry_interval=0.05
+    )
+
+
+def stored(directory: Path, table: str) -> int:
+    with closing(sqlite3.connect(directory / FILE_NAME)) as connection:
+        (number,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+    return int(number)
+
+
+async def eventually(holds: Callable[[], bool | Awaitable[bool]], what: str) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            found = holds()
+            if (found if isinstance(found, bool) else await found) is True:
+                return
+            await asyncio.sleep(0.01)
+    pytest.fail(what)

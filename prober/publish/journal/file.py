@@ -52,7 +52,7 @@ class JournalFile:
         self._synchronous = ""
 
     def write(self, writes: Sequence[Write], results: Sequence[Entry], *, synced: bool) -> set[int]:
-        """Commit all in one transaction; return the indices of writes of which an entry cannot be encoded.
+        """Commit all in one transaction; return the indices of writes that cannot be stored.
 
         With `synced` the data is on the disk when this returns. Without it a power cut, but no crash of
         this process, can lose what was written since the last synced one.
@@ -61,11 +61,9 @@ class JournalFile:
         def commit(connection: sqlite3.Connection) -> set[int]:
             self._set_synchronous(connection, "FULL" if synced else "NORMAL")
             connection.execute("BEGIN IMMEDIATE")
-            refused = {
-                index for index, write in enumerate(writes) if not self._insert_all(connection, write.entries)
-            }
+            refused = {index for index, write in enumerate(writes) if not self._insert(connection, write.entries)}
             for result in results:
-                self._insert(connection, result)
+                self._insert(connection, (result,))
             connection.execute("COMMIT")
             return refused
 
@@ -159,21 +157,24 @@ class JournalFile:
             connection.execute(f"PRAGMA synchronous = {level}")
             self._synchronous = level
 
-    def _insert_all(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> bool:
-        done = [self._insert(connection, entry) for entry in entries]
-        return all(done)
-
-    def _insert(self, connection: sqlite3.Connection, entry: Entry) -> bool:
-        """Execute one entry; False if it cannot be encoded, so that it must not hold up all others."""
+    def _insert(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> bool:
+        """Execute all these entries or none; False if one cannot be stored, which must not hold up others."""
         try:
-            statements = self._encoder.statements(entry)
+            statements = [one for entry in entries for one in self._encoder.statements(entry)]
         except Exception:  # also whatever the redaction raises: unredacted text is never written
             return False
+        if len(statements) > 1:
+            connection.execute("SAVEPOINT together")
         try:
             for sql, parameters in statements:
                 connection.execute(sql, parameters)
         except (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, OverflowError):
+            if len(statements) > 1:
+                connection.execute("ROLLBACK TO together")
+                connection.execute("RELEASE together")
             return False
+        if len(statements) > 1:
+            connection.execute("RELEASE together")
         return True
 
     def _salvage(self) -> salvage.Saved:

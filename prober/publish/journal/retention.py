@@ -37,7 +37,8 @@ _CANDIDATES = {
         AND seq <= (SELECT max(seq) FROM races) - :races_kept ORDER BY seq LIMIT :slice""",
     "losses": """SELECT seq, coalesce(intended_wall, settled_wall) FROM webhooks
         WHERE followed = 0 AND settlement = 'lost' ORDER BY seq LIMIT :slice""",
-    "evidence": "SELECT seq, released_wall FROM races WHERE violation = 1 ORDER BY seq LIMIT :slice",
+    "evidence": """SELECT seq, released_wall FROM races WHERE violation = 1
+        AND released_wall < :now - :hold ORDER BY seq LIMIT :slice""",
     "violations": """SELECT seq, last_wall FROM violations
         WHERE last_wall < :now - :hold ORDER BY seq LIMIT :slice""",
     "outages": "SELECT seq, ended_wall FROM outages WHERE ended_wall IS NOT NULL ORDER BY seq LIMIT :slice",

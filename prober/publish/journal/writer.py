@@ -182,7 +182,7 @@ class Writer:
         )
         for index in refused:
             kinds = ", ".join(type(entry).__name__ for entry in writes[index].entries)
-            self._announce(JournalFailed(reason="io", detail=f"cannot be encoded and is left out: {kinds}"))
+            self._announce(JournalFailed(reason="io", detail=f"cannot be stored and is left out: {kinds}"))
         if self._failing_since is not None:
             seconds = time.monotonic() - self._failing_since
             self._failing_since, self._retry_after = None, self._retry_interval
