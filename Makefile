@@ -1,0 +1,69 @@
+# Everything goes through two commands: `make demo` and `make test`. Both make their own virtual environment.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+DURATION ?=
+PYTEST_WORKERS ?= 3
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint unit system lock generated bench clean tools
+
+help:
+	@echo 'make demo [DURATION=60s]   a whole stack on this machine, and prober watching it'
+	@echo 'make test                  lint, types, unit and system tests; installs what it lacks'
+	@echo 'make bench                 the measurements of docs/benchmarks.md'
+	@echo 'make generated             write every generated file anew'
+	@echo 'make lock                  pin every dependency anew'
+
+# A stamp for each set of packages: made again when its lock or the project file changes.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "prober needs Python 3.11 or later; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.demo: requirements/demo.lock pyproject.toml | $(VENV)/.made
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock pyproject.toml | $(VENV)/.made
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo
+	@$(BIN)/prober demo $(if $(DURATION),--duration $(DURATION))
+
+test: lint unit system
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Servers of the distribution that some system tests need: promtool, PgBouncer, a Redis with TLS, libfaketime.
+tools:
+	@scripts/install-test-tools
+
+unit: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) --ignore tests/system tests
+
+system: $(VENV)/.dev tools
+	$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) tests/system
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+generated: $(VENV)/.dev
+	$(BIN)/prober metrics --markdown > docs/metrics.md
+
+# Pins and hashes alone: no address of where they came from.
+lock: $(VENV)/.dev
+	for set in core demo dev; do \
+	  case $$set in core) extras= ;; demo) extras='--extra demo' ;; dev) extras='--extra demo --extra suites --extra dev' ;; esac; \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-annotate --no-header $$extras pyproject.toml requirements/build.in -o requirements/$$set.lock || exit 1; \
+	done
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
