@@ -26,6 +26,7 @@ class DatabaseSettings(Section):
 
     dsn: str
     pool_size: int = Field(default=10, ge=1, le=500)  # sessions of all worker processes together
+    statement_cache_size: int = Field(default=100, ge=0)  # 0 behind PgBouncer in transaction mode
     connect_timeout: float = Field(default=0.5, gt=0)
     timeout: float = Field(default=1.0, gt=0)  # of a webhook's statement, with durable_accept on
     routing_timeout: float = Field(default=5.0, gt=0)

@@ -122,17 +122,16 @@ class Database:
             connection = self._idle.pop()
             if not connection.is_closed():
                 return connection
-        return await connect(self._settings.dsn, timeout)
+        return await asyncpg.connect(
+            self._settings.dsn,
+            timeout=timeout,
+            statement_cache_size=self._settings.statement_cache_size,
+            # Times without zone are UTC, as the application writes them.
+            server_settings={"application_name": APPLICATION_NAME, "timezone": "UTC"},
+        )
 
     def close(self) -> None:
         """Drop every idle connection."""
         for connection in self._idle:
             connection.terminate()
         self._idle.clear()
-
-
-async def connect(dsn: str, timeout: float) -> Connection:
-    """A session of the application; times without zone are UTC, as the application writes them."""
-    return await asyncpg.connect(
-        dsn, timeout=timeout, server_settings={"application_name": APPLICATION_NAME, "timezone": "UTC"}
-    )

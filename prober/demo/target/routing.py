@@ -96,6 +96,7 @@ class VendorRouting:
             verdict=decision.verdict,
             winner=decision.winner,
             why=decision.why,
+            window=decision.window,
             arrived=incoming.arrived.mono,
         )
         return _accept_answer(decision)
