@@ -26,6 +26,7 @@ from prober.publish.journal import (
     Durability,
     Journal,
     JournalNews,
+    Keep,
     State,
 )
 from prober.publish.journal.reader import Reader
@@ -147,6 +148,27 @@ async def test_retention_runs_beside_the_writing(tmp_path: Path) -> None:
         assert done.removed == {"results": 1_000}
         assert stored(tmp_path, "results") == 1_000
         assert stored(tmp_path, "outages") == 1
+
+
+async def test_a_journal_that_is_too_large_is_trimmed_without_being_asked(tmp_path: Path) -> None:
+    async with journal(tmp_path, []) as book:
+        for n in range(4_000):
+            book.record(redis_result(n))
+        await book.write_now(mark(1))
+    keep = Keep(results=1e10, max_bytes=500_000)
+    async with Journal(tmp_path, report=lambda news: None, keep=keep, flush_interval=0.05) as book:
+        await eventually(lambda: stored(tmp_path, "results") < 3_000, "it was never trimmed")
+        assert (await book.restore(at(10))).marks == (mark(1),)
+
+
+async def test_a_command_may_write_beside_the_daemon(tmp_path: Path) -> None:
+    async with journal(tmp_path, []) as daemon, journal(tmp_path, []) as command:
+        for n in range(0, 60, 3):
+            answers = await asyncio.gather(
+                daemon.write_now(mark(n)), command.write_now(mark(n + 1)), daemon.write_now(mark(n + 2))
+            )
+            assert set(answers) == {Durability.DURABLE}
+        assert stored(tmp_path, "marks") == 60
 
 
 @pytest.mark.parametrize("module", ["prober.publish.journal", "prober.publish.journal.reader"])

@@ -52,14 +52,9 @@ class JournalFile:
         self._synchronous = ""
 
     def write(self, writes: Sequence[Write], results: Sequence[Entry], *, synced: bool) -> set[int]:
-        """Commit all in one transaction; return the indices of writes that cannot be stored.
-
-        With `synced` the data is on the disk when this returns. Without it a power cut, but no crash of
-        this process, can lose what was written since the last synced one.
-        """
+        """Commit all in one transaction; return the indices of writes that cannot be stored."""
 
         def commit(connection: sqlite3.Connection) -> set[int]:
-            self._set_synchronous(connection, "FULL" if synced else "NORMAL")
             connection.execute("BEGIN IMMEDIATE")
             refused = {index for index, write in enumerate(writes) if not self._insert(connection, write.entries)}
             for result in results:
@@ -67,13 +62,18 @@ class JournalFile:
             connection.execute("COMMIT")
             return refused
 
-        return self.ask(commit)
+        return self.ask(commit, synced=synced)
 
-    def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `question` on the open connection, opening it if need be; what it left unfinished is undone."""
+    def ask(self, question: Callable[[sqlite3.Connection], T], *, synced: bool = True) -> T:
+        """Run `question` on the open connection, opening it if need be; what it left unfinished is undone.
+
+        With `synced` what it commits is on the disk when this returns. Without, a power cut, but no crash of
+        this process, can lose what was committed since the last synced time; it costs no wait for the disk.
+        """
         try:
             connection = self._open()
             try:
+                self._set_synchronous(connection, "FULL" if synced else "NORMAL")
                 return question(connection)
             finally:
                 if connection.in_transaction:
@@ -149,7 +149,6 @@ class JournalFile:
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT}")
         connection.execute("PRAGMA temp_store = MEMORY")
         self._synchronous = ""
-        self._set_synchronous(connection, "FULL")
         schema.migrate(connection)
 
     def _set_synchronous(self, connection: sqlite3.Connection, level: str) -> None:

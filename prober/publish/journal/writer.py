@@ -216,14 +216,14 @@ class Writer:
                 self._tidy_slice(self._retention)
             elif time.monotonic() >= self._size_checked + _SIZE_CHECK:
                 self._size_checked = time.monotonic()
-                if self._file.ask(bytes_used) > self._keep.max_bytes:
+                if self._file.ask(bytes_used, synced=False) > self._keep.max_bytes:
                     self.retain(time.time())
         except JournalError as trouble:
             self._end_retention(trouble)
             self._failed(trouble)
 
     def _tidy_slice(self, retention: Iterator[Retained]) -> None:
-        done = self._file.ask(lambda _: next(retention, None))
+        done = self._file.ask(lambda _: next(retention, None), synced=False)
         if done is not None:
             self._last_slice = done
             return
