@@ -70,7 +70,7 @@ OUTCOMES_OF: dict[ProbeName, tuple[Outcome, ...]] = {
         Outcome.FORGED_ACCEPTED,
         *_OURS,
     ),
-    ProbeName.RACE: (Outcome.OK, *HTTP_OUTCOMES, Outcome.RATE_LIMITED, *_OURS),
+    ProbeName.RACE: (Outcome.OK, *HTTP_OUTCOMES, Outcome.RATE_LIMITED, Outcome.VIOLATION, *_OURS),
     ProbeName.REDIS: (Outcome.OK, *REDIS_OUTCOMES, *_OURS),
     ProbeName.DATABASE: (Outcome.OK, *_DATABASE_OUTCOMES, *_OURS),
     ProbeName.DATABASE_POOLED: (Outcome.OK, *_DATABASE_OUTCOMES, *_OURS),
