@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 
 from prober.outcome import Outcome
-from prober.probes.database_session import OverrunError
+from prober.probes.metered import GarbageError, OverrunError
 from prober.probes.network_outcome import Failure, network_failure
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -53,7 +53,9 @@ def database_failure(error: BaseException, where: str) -> Failure:
         case UnwritableError():
             return error.failure
         case OverrunError():
-            return Failure(Outcome.TOO_LARGE, f"{where} sent more than any answer that we ask for")
+            return Failure(Outcome.TOO_LARGE, f"{where} sent more than any answer that we ask for: {error}")
+        case GarbageError():
+            return Failure(Outcome.GARBAGE, f"{where} does not speak the PostgreSQL protocol: {error}")
         case asyncpg.ConnectionDoesNotExistError():
             cause = network_failure(error.__cause__, where) if error.__cause__ else None
             return cause or Failure(Outcome.CLOSED, f"{where} closed the connection before the answer was whole")

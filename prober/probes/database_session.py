@@ -28,10 +28,6 @@ class DatabaseAddress:
         return "the pooled database" if self.pooled else "the database"
 
 
-class OverrunError(Exception):
-    """The server sent more than anything that we ask for."""
-
-
 class DatabaseSession:
     """One connection. After any exception but a refusal by SQLSTATE it is to be dropped."""
 
@@ -63,7 +59,7 @@ class DatabaseSession:
         try:
             tag = await self.connection.execute(statement)
         except Exception as error:
-            raise self._named(error) from error
+            raise self._meter.named(error) from error
         return tag, self._meter.last_arrival - sent
 
     async def row(self, query: str, *arguments: object) -> asyncpg.Record:
@@ -72,7 +68,7 @@ class DatabaseSession:
         try:
             found = await self.connection.fetchrow(query, *arguments)
         except Exception as error:
-            raise self._named(error) from error
+            raise self._meter.named(error) from error
         if found is None:
             raise AssertionError("a query for one row returned none")
         return found
@@ -86,12 +82,9 @@ class DatabaseSession:
         if self._meter.transport is not None:
             keep_alive(self._meter.transport)
 
-    def _named(self, error: Exception) -> Exception:
-        return OverrunError(str(error)) if self._meter.overrun else error
-
 
 async def open_database(address: DatabaseAddress, application_name: str) -> DatabaseSession:
-    """Connect. The caller bounds the time. Raises OSError, OverrunError or what asyncpg raises."""
+    """Connect. The caller bounds the time. Raises OSError, GarbageError, OverrunError or what asyncpg raises."""
     meter = Meter()
     try:
         connection = await asyncpg.connect(
@@ -103,7 +96,5 @@ async def open_database(address: DatabaseAddress, application_name: str) -> Data
             server_settings={"application_name": application_name},
         )
     except Exception as error:
-        if meter.overrun:
-            raise OverrunError(str(error)) from error
-        raise
+        raise meter.named(error) from error
     return DatabaseSession(connection, meter)

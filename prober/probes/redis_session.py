@@ -84,13 +84,17 @@ async def _greet(
         wanted.append(("AUTH", pack("AUTH", *credentials)))
     if db:
         wanted.append(("SELECT", pack("SELECT", db)))
-    # For the people who read CLIENT LIST; a user that may not do it is as good without.
-    wanted.append(("", pack("CLIENT", "SETNAME", client_name)))
+    wanted.append(("CLIENT SETNAME", pack("CLIENT", "SETNAME", client_name)))
     answers = (await connection.ask(*(command for _, command in wanted))).answers
-    for (name, _), answer in zip(wanted, answers, strict=True):
-        if name and isinstance(answer, Refusal):
+    for (doing, _), answer in zip(wanted, answers, strict=True):
+        if isinstance(answer, Refusal) and not (doing == "CLIENT SETNAME" and _may_go_nameless(answer)):
             connection.drop()
-            raise RefusedError(answer, name)
+            raise RefusedError(answer, doing)
+
+
+def _may_go_nameless(refusal: Refusal) -> bool:
+    # The name is for those who read CLIENT LIST; a user that may not set it, or a server that cannot, is as good.
+    return refusal.code == "NOPERM" or refusal.text.lower().startswith("err unknown")
 
 
 async def _find_master(address: RedisAddress, timeout: float) -> Endpoint:

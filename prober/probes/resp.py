@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from prober.clock import Instant, now
 from prober.probes.keepalive import keep_alive
 
-MAX_ANSWER = 1 << 20  # bytes, over all answers of one request; INFO and a backlog take some 20 KB
+MAX_ANSWER = 256 << 10  # bytes, over all answers of one request; INFO and a backlog take some 10 KB
 MAX_LINE = 16 << 10
-MAX_DEPTH = 4  # ROLE and SENTINEL nest two deep
+MAX_ITEMS = 64  # of one array; TIME has two, SUBSCRIBE three
+MAX_DEPTH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +84,23 @@ class AnswerReader:
         self._position = 0
         self._answer = self._read(0)
 
-    def feed(self, data: bytes) -> list[Answer]:
-        """Take what arrived and return the answers that are whole now. Raises GarbageError, TooLargeError."""
+    def feed(self, data: bytes) -> Iterator[Answer]:
+        """Take what arrived and give one after the other the answers that are whole now.
+
+        Nothing is read before it is asked for, so that who stops at the first that is one too many has not
+        paid for the rest. Raises GarbageError, TooLargeError.
+        """
         self._buffer += data
-        whole: list[Answer] = []
         while self._buffer:
             try:
                 next(self._answer)
             except StopIteration as done:
-                whole.append(done.value)
                 del self._buffer[: self._position]
                 self._position = 0
                 self._answer = self._read(0)
+                yield done.value
             else:
                 break
-        return whole
 
     def _read(self, depth: int) -> Generator[None, None, Answer]:
         line = yield from self._line()
@@ -147,8 +150,8 @@ class AnswerReader:
             return None
         if length < 0 or depth > MAX_DEPTH:
             raise GarbageError(f"expected an array of answers, got length {length} at depth {depth}")
-        if length > MAX_ANSWER // 4:  # the shortest answer, `:0\r\n`, takes four bytes
-            raise TooLargeError(f"an array of {length} answers was announced; at most {MAX_ANSWER} bytes are read")
+        if length > MAX_ITEMS:
+            raise TooLargeError(f"an array of {length} answers was announced; at most {MAX_ITEMS} are read")
         items: list[Answer] = []
         for _ in range(length):
             items.append((yield from self._read(depth)))  # noqa: PERF401 - a comprehension cannot yield
