@@ -82,8 +82,8 @@ class Postgres(Server):
     @property
     def socket_directory(self) -> Path | None:
         """Where its Unix socket is; None where that path would be too long for one."""
-        fits = len(str(self.directory / ".s.PGSQL.65535").encode()) <= SOCKET_PATH_LIMIT
-        return self.directory if fits else None
+        fits = len(str(self.data / ".s.PGSQL.65535").encode()) <= SOCKET_PATH_LIMIT
+        return self.data if fits else None
 
     def dsn(self, user: str = SUPERUSER, dbname: str = "postgres", password: str | None = None) -> str:
         """Make a connection URL; without `password` the superuser's own one, and none for others."""

@@ -19,6 +19,7 @@ from prober.demo.server import Server
 from prober.demo.user import ServerError
 
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=10)
+ALERTMANAGER_NAMES = ("prometheus-alertmanager", "alertmanager")  # Debian's, everybody else's
 CONDITION_POLL = 0.2  # seconds between two queries while waiting for a condition
 
 
@@ -123,7 +124,7 @@ class Prometheus(_HttpServer):
         return json.loads(await self._get(f"/api/v1/{path}", **parameters))["data"]
 
     def _command(self) -> Sequence[str | Path]:
-        program = _program("prometheus", "prometheus")
+        program = prometheus_program()
         self.owner.inhabit(self.directory, [program])
         configuration = {
             "global": {
@@ -176,7 +177,7 @@ class Alertmanager(_HttpServer):
         ]
 
     def _command(self) -> Sequence[str | Path]:
-        program = _program("prometheus-alertmanager", "prometheus-alertmanager", "alertmanager")
+        program = alertmanager_program()
         self.owner.inhabit(self.directory, [program])
         file = self.directory / "alertmanager.yml"
         file.write_text(yaml.safe_dump(self.configuration, sort_keys=False), encoding="utf-8")
@@ -196,7 +197,17 @@ def installed() -> bool:
 
 def alertmanager_installed() -> bool:
     """Whether this machine has an Alertmanager."""
-    return any(shutil.which(name) for name in ("prometheus-alertmanager", "alertmanager"))
+    return any(shutil.which(name) for name in ALERTMANAGER_NAMES)
+
+
+def prometheus_program() -> Path:
+    """Find the system's prometheus. ServerError that tells how to install it where there is none."""
+    return _program("prometheus", "prometheus")
+
+
+def alertmanager_program() -> Path:
+    """Find the system's alertmanager. ServerError that tells how to install it where there is none."""
+    return _program("prometheus-alertmanager", *ALERTMANAGER_NAMES)
 
 
 def _program(package: str, *names: str) -> Path:

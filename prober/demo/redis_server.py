@@ -116,6 +116,7 @@ class RedisServer(Server):
             values = [str(value)] if isinstance(value, str | int) else value
             lines += [f"{name} {one}\n" for one in values]
         configuration = self.directory / f"{self.name}.conf"
+        configuration.touch(mode=0o600)
         configuration.write_text("".join(lines), encoding="utf-8")
         return configuration
 

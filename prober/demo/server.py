@@ -15,7 +15,7 @@ from typing import ClassVar
 from prober.demo import ports, procfs
 from prober.demo.process import Child, Owner, gone
 from prober.demo.procfs import Identity
-from prober.demo.user import ServerError, User, obstacle
+from prober.demo.user import ServerError, User, make_directory, obstacle
 
 HOST = "127.0.0.1"
 POLL = 0.01  # seconds between two looks at a server that is coming up
@@ -159,7 +159,7 @@ class Server(ABC):
         if self._has_run:
             return
         if not self.directory.exists():
-            self.directory.mkdir(mode=0o711, parents=True)
+            make_directory(self.directory)
             self._give(self.directory)
         if (place := obstacle(self.directory, self.user)) is not None:
             who = f"runs as {self.user.name}, who" if self.user else f"runs as user {os.geteuid()}, who"
@@ -205,6 +205,7 @@ class Server(ABC):
     async def _wait_for_predecessor(self, deadline: float) -> None:
         """Wait until all processes of an earlier life have gone: what they hold would hinder the next one."""
         while processes := [*filter(procfs.is_alive, self._killed), *self._remnants()]:
+            procfs.thaw(processes)
             left = await gone(processes, max(deadline - time.monotonic(), 0.0))
             if left:
                 raise ServerError(
@@ -215,4 +216,5 @@ class Server(ABC):
         self._killed = []
 
     def _remnants(self) -> list[Identity]:
+        """Find what lives on of a server that is gone."""
         return []

@@ -55,6 +55,14 @@ def obstacle(path: Path, user: User | None) -> Path | None:
     return None
 
 
+def make_directory(directory: Path) -> None:
+    """Make a directory, and those above it that are missing, so that any user may enter but not list it."""
+    for place in (*reversed(directory.parents), directory):
+        if not place.exists():
+            place.mkdir()
+            place.chmod(0o711)  # whatever the umask
+
+
 def public_parent() -> Path:
     """Find a place for temporary directories that `unprivileged_user` can enter."""
     user = unprivileged_user()

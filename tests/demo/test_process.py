@@ -13,19 +13,16 @@ import pytest
 from prober.demo import procfs
 from prober.demo.process import Child, Owner, gone
 from prober.demo.procfs import Identity
-from prober.demo.user import User, copy_for, obstacle, unprivileged_user
+from prober.demo.user import copy_for, make_directory, obstacle, unprivileged_user
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 PATIENCE = 30.0
 
 
-def spawn(
-    owner: Owner, program: str, user: User | None = None, stop_signal: signal.Signals = signal.SIGTERM
-) -> Child:
+def spawn(owner: Owner, program: str, stop_signal: signal.Signals = signal.SIGTERM) -> Child:
     log = owner.directory / f"{len(list(owner.directory.iterdir()))}.log"
-    python = "/usr/bin/python3" if user else sys.executable
-    argv = [python, "-I", "-c", program]
-    return owner.spawn(argv, name="test", cwd=Path("/"), log_file=log, user=user, stop_signal=stop_signal)
+    argv = [sys.executable, "-I", "-c", program]
+    return owner.spawn(argv, name="test", cwd=Path("/"), log_file=log, stop_signal=stop_signal)
 
 
 def keeper_of_this_process() -> Identity:
@@ -48,11 +45,17 @@ async def test_a_child_sees_a_plain_world(owner: Owner, monkeypatch: pytest.Monk
 
 @ROOT_ONLY
 async def test_a_child_becomes_another_user_for_good(owner: Owner) -> None:
-    child = spawn(owner, "import os; print(os.getresuid(), os.getresgid(), os.getgroups())", unprivileged_user())
-    assert await child.wait(PATIENCE) == 0
     user = unprivileged_user()
     assert user is not None
-    assert child.log_tail() == f"{(user.uid,) * 3} {(user.gid,) * 3} []"
+    argv = ["/bin/grep", "-E", "^(Uid|Gid|Groups|CapPrm|CapAmb)", "/proc/self/status"]
+    child = owner.spawn(argv, name="grep", cwd=Path("/"), log_file=owner.directory / "log", user=user)
+    assert await child.wait(PATIENCE) == 0
+    status = dict(line.split(":", 1) for line in child.log_tail().splitlines())
+    # real, effective, saved and file system id
+    assert status["Uid"].split() == [str(user.uid)] * 4
+    assert status["Gid"].split() == [str(user.gid)] * 4
+    assert status["Groups"].split() == []
+    assert {int(status["CapPrm"], 16), int(status["CapAmb"], 16)} == {0}
 
 
 @pytest.mark.parametrize("in_thread", [False, True])
@@ -186,3 +189,12 @@ async def test_an_installation_behind_a_closed_door_is_copied_and_the_door_stays
     assert child.log_tail() == str(user.uid)
     assert private.stat().st_mode & 0o777 == 0o700
     assert copy_for(private / "installation", None, ["bin"], owner.directory) == private / "installation"
+
+
+def test_directories_are_made_so_that_anybody_may_enter_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        make_directory(tmp_path / "a" / "b")
+    finally:
+        os.umask(before)
+    assert [(tmp_path / place).stat().st_mode & 0o777 for place in ("a", "a/b")] == [0o711, 0o711]

@@ -170,6 +170,15 @@ async def test_kill_9_in_the_middle_of_a_restart_leaves_nothing(doomed: Doomed, 
 
 
 @stages("ready")
+@pytest.mark.parametrize("moment", [0.1, 0.25, 0.4, 0.55, 0.7, 0.85])
+async def test_kill_9_while_everything_begins_leaves_nothing(doomed: Doomed, stage: str, moment: float) -> None:
+    await asyncio.sleep(moment)
+    doomed.look()
+    doomed.process.kill()
+    await doomed.assert_nothing_is_left()
+
+
+@stages("ready")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=str)
 async def test_an_ordinary_signal_leaves_nothing(doomed: Doomed, stage: str, number: signal.Signals) -> None:
     await doomed.reach(stage)
