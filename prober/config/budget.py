@@ -68,16 +68,30 @@ def starts_within(window: float, interval: float, jitter: float) -> int:
     return math.ceil(round((window + jitter) / interval, 9))
 
 
+def flapping_starts_within(window: float, interval: float, down_interval: float, recovery_successes: int) -> int:
+    """The most starts in any half-open window over every course of outages; no state sends more than this.
+
+    An outage is a failure and `recovery_successes` good runs, `down_interval` apart. The next run is due one
+    interval after the last failing one but one, so it can follow closer than that. One start more, because a
+    late start before the outage and the first within it draw together too.
+    """
+    cycle = (recovery_successes - 1) * down_interval + interval
+    spacing = min(down_interval, cycle / (recovery_successes + 1))
+    return math.ceil(round(window / spacing, 9)) + 1
+
+
 def webhook_budget(config: Config) -> Budget:
     """Add up the worst minute over all checks that ask the webhook route."""
     window = config.target.rate_limit.per_seconds
     webhook, health = config.probes.webhook, config.probes.health
     terms = []
     if webhook.enabled:
-        # No state sends more often than an outage does. One more: where an outage begins or ends, a late start
-        # and an early one can draw together by up to half an interval.
-        requests = starts_within(window, webhook.down_interval, 0.0) + 1
+        requests = flapping_starts_within(
+            window, webhook.interval, webhook.down_interval, config.outages.recovery_successes
+        )
         why = f"every {format_duration(webhook.down_interval)} while down"
+        if webhook.interval < 2 * webhook.down_interval:
+            why += ", sooner as it ends"
         terms.append(Term("delivery", requests, why, ("probes", "webhook", "down_interval")))
     if health.enabled:
         requests = starts_within(window, health.interval, health.jitter)

@@ -57,7 +57,7 @@ def show(path: Path, env: Mapping[str, str]) -> str:
 def warnings(config: Config) -> Iterator[str]:
     """What works but may not be meant, a sentence each."""
     target, webhook, database = config.target, config.probes.webhook, config.probes.database
-    for file in _secret_files(config):
+    for file in dict.fromkeys(_secret_files(config)):
         if readable_by_others(file):
             yield f"{file} holds a secret and every user of this machine can read it; chmod o-r"
     tls: list[tuple[str, Tls | None]] = [("target", target.tls), ("probes.redis", config.probes.redis.tls)]

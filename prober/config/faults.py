@@ -71,7 +71,7 @@ def _unknown_key(path: Path, model: Model) -> str:
     allowed = list(fields(parent)) if parent else []
     elsewhere = homes(model, key)
     hint = did_you_mean(key, allowed)
-    if not hint and elsewhere:
+    if not hint and len(elsewhere) == 1:
         hint = f'; did you mean "{elsewhere[0]}"?'
     return f"unknown key{hint or ';'} allowed: {', '.join(allowed)}"
 
