@@ -43,6 +43,16 @@ def markdown() -> str:
     return "\n".join([_HEAD, *chapters, _FOOT])
 
 
+def plain() -> str:
+    """Render a list for a terminal: each name with its type and labels, and below it what it means."""
+    lines = []
+    for metric in METRICS:
+        labels = ",".join(metric.label_names)
+        lines.append(f"{metric.name}{f'{{{labels}}}' if labels else ''} ({_kind(metric)})")
+        lines.append(f"    {metric.help}")
+    return "\n".join([*lines, ""])
+
+
 def _chapter(group: Group) -> str:
     rows = [metric for metric in METRICS if metric.group is group]
     lines = [f"## {group}", "", "| name | type | labels | unit | meaning |", "|---|---|---|---|---|"]

@@ -44,7 +44,7 @@ def started(**changes: Any) -> Started:
             "instance": "test",
             "at": at(0.0),
             "environment": "demo",
-            "probes": {probe: 1.0 for probe in ProbeName},
+            "probes": dict.fromkeys(ProbeName, 1.0),
             "queues": ("orders", "replies"),
             "datname": "shop",
             "recovery_hold": 600.0,

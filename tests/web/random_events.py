@@ -2,21 +2,6 @@
 
 from __future__ import annotations
 
-from event_samples import (
-    answer,
-    at,
-    changed,
-    database,
-    health,
-    outage,
-    page,
-    race,
-    ran,
-    redis,
-    redis_info,
-    stats,
-    webhook,
-)
 from hypothesis import strategies as st
 
 from prober.event import (
@@ -46,6 +31,21 @@ from prober.outcome import (
     WebhookCheck,
 )
 from prober.result import Result
+from tests.web.event_samples import (
+    answer,
+    at,
+    changed,
+    database,
+    health,
+    outage,
+    page,
+    race,
+    ran,
+    redis,
+    redis_info,
+    stats,
+    webhook,
+)
 
 seconds = st.floats(0.0, 100.0)
 moments = st.floats(0.0, 1000.0)

@@ -7,12 +7,12 @@ import hashlib
 import re
 
 import pytest
-from event_samples import at, changed, outage, ran, redis, started
 
 from prober.event import Event, LoopLag, ViolationFound
 from prober.outcome import OutageState, Outcome, ProbeName, Violation
 from prober.web.board import ALIVE_WITHIN, Board
 from prober.web.page import CONTENT_SECURITY_POLICY, render
+from tests.web.event_samples import at, changed, outage, ran, redis, started
 
 ONLY_REDIS = started(probes={ProbeName.REDIS: 1.0})
 

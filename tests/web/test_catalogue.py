@@ -13,7 +13,7 @@ from prober.web.catalogue import METRICS, delivery, stores
 from prober.web.catalogue.probing import OUTAGE_DURATION
 from prober.web.labels import OUTAGE_PROBES, OUTCOMES_OF, RACE_KIND
 from prober.web.metric import Kind, Metric
-from prober.web.metrics_doc import markdown
+from prober.web.metrics_doc import markdown, plain
 
 # The chapter "Prometheus Metrics to Track" of the guide.
 GUIDE = {
@@ -90,3 +90,10 @@ def test_the_document_is_current() -> None:
     assert document.read_text() == expected, "run: python -m prober.web.metrics_doc > docs/metrics.md"
     for metric in METRICS:
         assert f"| `{metric.name}` | " in expected
+
+
+def test_the_list_for_a_terminal_has_every_metric_with_its_labels_and_meaning() -> None:
+    lines = plain().splitlines()
+    assert len(lines) == 2 * len(METRICS)
+    where = lines.index("redis_queue_backlog{queue} (gauge)")
+    assert lines[where + 1] == f"    {stores.REDIS_BACKLOG.help}"

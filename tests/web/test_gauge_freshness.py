@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from event_samples import Scraped, database, health, page, ran, redis, redis_info, started, stats
-
 from prober.web.catalogue import METRICS
 from prober.web.metric import Kind
+from tests.web.event_samples import Scraped, database, health, page, ran, redis, redis_info, started, stats
 
 # What is a setting, a moment that has passed or a count of things, and no measurement that goes stale.
 LASTING = {

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 
-from event_samples import Scraped, started
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
-from random_events import events
 
 from prober.event import Event, Started
 from prober.outcome import ProbeName
 from prober.web.catalogue import METRICS
 from prober.web.exposition import Exposition, Format
 from prober.web.metric import OTHER, Kind
+from tests.web.event_samples import Scraped, started
+from tests.web.random_events import events
 
 BY_NAME = {metric.name: metric for metric in METRICS}
+Series = tuple[str, frozenset[tuple[str, str]]]
 SUFFIXES = ("_bucket", "_count", "_sum")
 
 sequences = st.lists(events, max_size=8)
@@ -41,7 +42,7 @@ def family_of(sample_name: str) -> str:
 @given(start=starts, sequence=sequences)
 def test_what_only_rises_never_falls(start: Started, sequence: list[Event]) -> None:
     scraped = Scraped(start)
-    before: dict[object, float] = {}
+    before: dict[Series, float] = {}
     for event in (*sequence, start):
         scraped.metrics.record(event)
         after = {
@@ -50,7 +51,7 @@ def test_what_only_rises_never_falls(start: Started, sequence: list[Event]) -> N
             if BY_NAME[family_of(key[0])].kind in (Kind.COUNTER, Kind.HISTOGRAM)
         }
         assert all(after.get(key, -1.0) >= value for key, value in before.items())
-        before = dict(after)
+        before = after
 
 
 @frugal
@@ -98,7 +99,7 @@ def test_both_formats_can_be_read_and_say_the_same(sequence: list[Event]) -> Non
     }
     open_metrics = {
         (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in parse_openmetrics(exposition.text(Format.OPENMETRICS).decode())
+        for family in parse_openmetrics(exposition.text(Format.OPENMETRICS).decode())  # type: ignore[no-untyped-call]
         for sample in family.samples
         if "process_" not in sample.name
     }

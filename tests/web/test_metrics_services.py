@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from event_samples import (
+
+from prober.event import (
+    EventsDropped,
+    JournalFailed,
+    Leftovers,
+    LoopLag,
+    ProbeSkipped,
+    ServiceRestarted,
+    WinRate,
+)
+from prober.outcome import Claim, OutageState, Outcome, ProbeName, RaceOutcome, Service, SkipReason
+from prober.result import RaceResult
+from tests.web.event_samples import (
     TRACE,
     WALL,
     Scraped,
@@ -21,18 +33,6 @@ from event_samples import (
     started,
     stats,
 )
-
-from prober.event import (
-    EventsDropped,
-    JournalFailed,
-    Leftovers,
-    LoopLag,
-    ProbeSkipped,
-    ServiceRestarted,
-    WinRate,
-)
-from prober.outcome import Claim, OutageState, Outcome, ProbeName, RaceOutcome, Service, SkipReason
-from prober.result import RaceResult
 
 
 @pytest.mark.parametrize("outcome", RaceOutcome)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from event_samples import TRACE, WALL, Scraped, at, ran, started, webhook
 
 from prober.event import ProbeRan, ViolationFound, WebhookSettled
 from prober.outcome import Outcome, Phase, Settlement, Violation, WebhookCheck
+from tests.web.event_samples import TRACE, WALL, Scraped, at, ran, started, webhook
 
 PROBE = {"source": "probe"}
 DURATION = "whatsapp_webhook_duration_seconds"
 
 
 def run(**changes: object) -> ProbeRan:
-    return ran(webhook(**changes), lateness=None)
+    event: ProbeRan = ran(webhook(**changes), lateness=None)
+    return event
 
 
 @pytest.mark.parametrize(

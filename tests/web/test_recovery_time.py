@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from event_samples import Scraped, changed, database, outage, ran, redis, started
 from hypothesis import given
 from hypothesis import strategies as st
 
 from prober.event import Outage
 from prober.outcome import OutageState, Outcome, ProbeName
 from prober.web.outages import OutageHistory
+from tests.web.event_samples import Scraped, changed, database, outage, ran, redis, started
 
 REDIS = "redis_recovery_time_seconds"
 DATABASE = "db_recovery_time_seconds"

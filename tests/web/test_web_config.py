@@ -6,12 +6,12 @@ from pathlib import Path
 
 import bcrypt
 import pytest
-from web_certificates import write_certificate
 
 from prober.config import ConfigError
 from prober.web.settings import ClientAuth, TlsVersion, WebSettings
 from prober.web.tls import ServerTls, TlsUnusableError
 from prober.web.web_config import read_web_config
+from tests.web.web_certificates import write_certificate
 
 HASH = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
 
