@@ -53,7 +53,7 @@ class Budget:
 
     @property
     def sums(self) -> str:
-        """The whole sum in words: `delivery 62 (every 1s while down) + … = 65 in 1m of 100 allowed`."""
+        """The whole sum in words: `delivery 61 (every 1s while down) + … = 64 in 1m of 100 (half of 200/1m)`."""
         terms = " + ".join(f"{term.check} {term.requests} ({term.why})" for term in self.terms)
         window = format_duration(self.limit.per_seconds)
         return f"{terms or 'nothing'} = {self.total} in {window} of {self.allowed} (half of {self.limit})"
@@ -71,9 +71,9 @@ def starts_within(window: float, interval: float, jitter: float) -> int:
 def flapping_starts_within(window: float, interval: float, down_interval: float, recovery_successes: int) -> int:
     """The most starts in any half-open window over every course of outages; no state sends more than this.
 
-    An outage is a failure and `recovery_successes` good runs, `down_interval` apart. The next run is due one
-    interval after the last failing one but one, so it can follow closer than that. One start more, because a
-    late start before the outage and the first within it draw together too.
+    An outage is at least a failure and `recovery_successes` good runs, `down_interval` apart. The schedule then
+    goes on one interval after the last run but one, which can be sooner than `down_interval` after the last.
+    One start more, because a late start before the outage and the first within it draw together too.
     """
     cycle = (recovery_successes - 1) * down_interval + interval
     spacing = min(down_interval, cycle / (recovery_successes + 1))

@@ -50,7 +50,7 @@ class Section(BaseModel):
 
 def _tenth(values: Mapping[str, Any]) -> float:
     """The default jitter: a tenth of the interval, in whole milliseconds."""
-    return int(values["interval"] * 100) / 1000
+    return int(values.get("interval", 0.0) * 100) / 1000
 
 
 def _host_name() -> str:
@@ -79,7 +79,7 @@ class Target(Section):
 
     environment: Annotated[Environment, Lenient]
     url: BaseUrl  # where requests go
-    public_url: BaseUrl = Field(default_factory=lambda values: str(values["url"]))  # what Twilio signs
+    public_url: BaseUrl = Field(default_factory=lambda values: values.get("url", ""))  # what Twilio signs
     contract: Name = "whatsapp-ordering-system"  # a shipped contract, or the path of a file
     contract_overrides: OverlayField = Document("contract_overrides")
     account_sid: AccountSid
