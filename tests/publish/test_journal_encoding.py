@@ -9,12 +9,12 @@ from types import MappingProxyType
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from journal_samples import at, race, redis_result
 
 from prober.outcome import Outcome, Phase
 from prober.publish.journal.encoding import LONGEST_TEXT, plain, storable, to_json
 from prober.publish.journal.entries import State
 from prober.publish.journal.statements import Encoder
+from tests.publish.journal_samples import at, race, redis_result
 
 documents = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -12,16 +12,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from journal_samples import (
-    at,
-    eventually,
-    journal,
-    mark,
-    outage,
-    redis_result,
-    stored,
-    violation,
-)
 
 from prober.event import JournalFailed
 from prober.publish.journal import (
@@ -32,6 +22,16 @@ from prober.publish.journal import (
 )
 from prober.publish.journal.backlog import RESULTS_KEPT
 from prober.publish.journal.schema import FILE_NAME
+from tests.publish.journal_samples import (
+    at,
+    eventually,
+    journal,
+    mark,
+    outage,
+    redis_result,
+    stored,
+    violation,
+)
 
 
 def reasons(news: list[JournalNews]) -> set[str]:
@@ -67,7 +67,7 @@ async def test_a_damaged_file_is_set_aside_and_what_waits_is_written(tmp_path: P
     (tmp_path / FILE_NAME).write_bytes(b"\x00garbage" * 1_000)
     async with journal(tmp_path, news) as book:
         assert await book.restore(at(0)) == Restored()
-        assert await book.write_now(violation(1)) is Durability.DURABLE
+        assert await book.write_now(violation(1), timeout=30) is Durability.DURABLE
     (only,) = news
     assert isinstance(only, JournalFailed)
     assert only.reason == "corrupt"
@@ -78,7 +78,7 @@ async def test_a_damaged_file_is_set_aside_and_what_waits_is_written(tmp_path: P
 async def test_a_file_damaged_under_way_is_set_aside_and_nothing_open_is_lost(tmp_path: Path) -> None:
     news: list[JournalNews] = []
     async with journal(tmp_path, news) as book:
-        await book.write_now(outage(1), violation(1), mark(1))
+        await book.write_now(outage(1), violation(1), mark(1), timeout=30)
         for n in range(2_000):
             book.record(redis_result(n))
         await eventually(lambda: stored(tmp_path, "results") == 2_000, "the results never came")
@@ -92,7 +92,7 @@ async def test_a_file_damaged_under_way_is_set_aside_and_nothing_open_is_lost(tm
         raw.flush()
         book.record(redis_result(5_000))
         await eventually(lambda: "corrupt" in reasons(news), "the damage was never noticed")
-        assert await book.write_now(mark(2)) is Durability.DURABLE
+        assert await book.write_now(mark(2), timeout=30) is Durability.DURABLE
         past = await book.restore(at(10))
         raw.close()
     assert past.open_outages == (outage(1),)
@@ -106,7 +106,7 @@ async def test_a_newer_probers_journal_is_left_alone(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as newer:
         newer.execute("PRAGMA user_version = 999")
     async with journal(tmp_path, news) as book:
-        assert await book.write_now(mark(1)) is Durability.DURABLE
+        assert await book.write_now(mark(1), timeout=30) is Durability.DURABLE
     assert reasons(news) == {"schema"}
     (aside,) = set_aside(tmp_path)
     assert "unknown-schema" in aside.name
@@ -117,14 +117,14 @@ async def test_a_newer_probers_journal_is_left_alone(tmp_path: Path) -> None:
 async def test_a_locked_file_costs_a_bounded_wait_and_nothing_else(tmp_path: Path) -> None:
     news: list[JournalNews] = []
     async with journal(tmp_path, news) as book:
-        await book.write_now(mark(1))
+        await book.write_now(mark(1), timeout=30)
         with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             async with asyncio.timeout(10):
                 assert await book.write_now(mark(2), timeout=5) is Durability.KEPT
             other.execute("ROLLBACK")
         await eventually(lambda: recovered(news), "it never said that it works again")
-        assert await book.write_now(mark(3)) is Durability.DURABLE
+        assert await book.write_now(mark(3), timeout=30) is Durability.DURABLE
     assert reasons(news) == {"io"}
     assert stored(tmp_path, "marks") == 3
 
@@ -133,14 +133,14 @@ async def test_results_that_cannot_be_written_are_bounded_and_counted(tmp_path: 
     news: list[JournalNews] = []
     (tmp_path / "blocked").write_text("a file where the directory should be")
     async with journal(tmp_path / "blocked", news) as book:
-        assert await book.write_now(violation(1)) is Durability.KEPT
+        assert await book.write_now(violation(1), timeout=30) is Durability.KEPT
         for n in range(RESULTS_KEPT + 700):
             book.record(redis_result(n))
         await eventually(lambda: "dropped" in reasons(news), "the loss was never counted")
         assert await book.restore(at(0)) == Restored()
         (tmp_path / "blocked").unlink()
         await eventually(lambda: recovered(news), "it never said that it works again")
-        assert await book.write_now(mark(1)) is Durability.DURABLE
+        assert await book.write_now(mark(1), timeout=30) is Durability.DURABLE
     assert reasons(news) == {"io", "dropped"}
     assert stored(tmp_path / "blocked", "violations") == 1
     assert stored(tmp_path / "blocked", "results") == RESULTS_KEPT
@@ -166,9 +166,9 @@ async def test_a_disk_that_hangs_holds_up_neither_the_caller_nor_the_end(tmp_pat
 
 async def test_a_file_removed_under_way_is_begun_anew(tmp_path: Path) -> None:
     async with journal(tmp_path, []) as book:
-        await book.write_now(mark(1))
+        await book.write_now(mark(1), timeout=30)
         remove_all(tmp_path)
-        assert await book.write_now(mark(2)) is Durability.DURABLE
+        assert await book.write_now(mark(2), timeout=30) is Durability.DURABLE
         assert stored(tmp_path, "marks") == 1
 
 
@@ -196,18 +196,18 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 async def test_a_full_disk_keeps_what_matters_until_there_is_room(small_disk: Path) -> None:
     news: list[JournalNews] = []
     async with journal(small_disk, news) as book:
-        assert await book.write_now(mark(0)) is Durability.DURABLE
+        assert await book.write_now(mark(0), timeout=30) is Durability.DURABLE
         ballast = small_disk / "ballast"
         fill(ballast)
         written = 1
-        while await book.write_now(violation(written)) is Durability.DURABLE:
+        while await book.write_now(violation(written), timeout=30) is Durability.DURABLE:
             written += 1
             assert written < 10_000
         book.record(outage(1))
         assert reasons(news) == {"full"}
         ballast.unlink()
         await eventually(lambda: recovered(news), "it never said that it works again")
-        assert await book.write_now(mark(1)) is Durability.DURABLE
+        assert await book.write_now(mark(1), timeout=30) is Durability.DURABLE
         assert stored(small_disk, "violations") == written
         assert stored(small_disk, "outages") == 1
 
@@ -216,7 +216,7 @@ async def test_a_read_only_disk_keeps_what_matters_until_it_can_be_written(small
     news: list[JournalNews] = []
     remount(small_disk, "ro")
     async with journal(small_disk, news) as book:
-        assert await book.write_now(violation(1)) is Durability.KEPT
+        assert await book.write_now(violation(1), timeout=30) is Durability.KEPT
         remount(small_disk, "rw")
         await eventually(lambda: recovered(news), "it never said that it works again")
         assert stored(small_disk, "violations") == 1

@@ -7,7 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from journal_samples import (
+
+from prober.outcome import RaceOutcome, Settlement, Violation
+from prober.publish.journal import schema
+from prober.publish.journal.backlog import Write
+from prober.publish.journal.file import JournalError, JournalFile
+from tests.publish.journal_samples import (
     commit,
     journal_file,
     mark,
@@ -18,11 +23,6 @@ from journal_samples import (
     settled,
     violation,
 )
-
-from prober.outcome import RaceOutcome, Settlement, Violation
-from prober.publish.journal import schema
-from prober.publish.journal.backlog import Write
-from prober.publish.journal.file import JournalError, JournalFile
 
 
 @pytest.fixture

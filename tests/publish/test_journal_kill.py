@@ -12,11 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-import journal_victim
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from journal_samples import ENVIRONMENT, awaited, mark, outage, redis_result, settled, violation
 
 from prober.event import Outage, ViolationFound, WebhookSettled
 from prober.outcome import Settlement
@@ -24,11 +22,13 @@ from prober.publish.journal import Cleaned, Forgotten, Intended, State
 from prober.publish.journal.entries import Entry
 from prober.publish.journal.schema import FILE_NAME
 from prober.result import AwaitedWebhook
+from tests.publish import journal_victim
+from tests.publish.journal_samples import ENVIRONMENT, awaited, mark, outage, redis_result, settled, violation
 
 
 def victim(directory: Path, task: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, journal_victim.__file__, str(directory), task],
+        [sys.executable, "-m", journal_victim.__name__, str(directory), task],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=ENVIRONMENT,

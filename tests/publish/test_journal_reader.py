@@ -8,7 +8,12 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from journal_samples import (
+
+from prober.outcome import Outcome, RaceOutcome, Settlement, Violation
+from prober.publish.journal import Acknowledgement, State
+from prober.publish.journal.file import JournalError, JournalFile
+from prober.publish.journal.reader import Reader, UnreadableError
+from tests.publish.journal_samples import (
     WALL,
     at,
     awaited,
@@ -23,11 +28,6 @@ from journal_samples import (
     violation,
     webhook_result,
 )
-
-from prober.outcome import Outcome, RaceOutcome, Settlement, Violation
-from prober.publish.journal import Acknowledgement, State
-from prober.publish.journal.file import JournalError, JournalFile
-from prober.publish.journal.reader import Reader, UnreadableError
 
 
 @pytest.fixture

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from journal_samples import (
+
+from prober.clock import Instant
+from prober.outcome import RaceOutcome, Settlement, Violation
+from prober.publish.journal import Acknowledgement, Cleaned, Forgotten, Restored, State
+from prober.publish.journal.entries import Entry
+from prober.publish.journal.restore import Anchor, read_boot_id, restore
+from tests.publish.journal_samples import (
     BOOT,
     WALL,
     at,
@@ -20,12 +26,6 @@ from journal_samples import (
     settled,
     violation,
 )
-
-from prober.clock import Instant
-from prober.outcome import RaceOutcome, Settlement, Violation
-from prober.publish.journal import Acknowledgement, Cleaned, Forgotten, Restored, State
-from prober.publish.journal.entries import Entry
-from prober.publish.journal.restore import Anchor, read_boot_id, restore
 
 OTHER_BOOT = "99999999-8888-7777-6666-555555555555"
 

@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from journal_samples import (
+
+from prober.outcome import RaceOutcome, Settlement
+from prober.publish.journal import Forgotten, Keep, Retained
+from prober.publish.journal.file import JournalFile
+from prober.publish.journal.retention import bytes_used, retain
+from tests.publish.journal_samples import (
     WALL,
     awaited,
     commit,
@@ -20,11 +25,6 @@ from journal_samples import (
     settled,
     violation,
 )
-
-from prober.outcome import RaceOutcome, Settlement
-from prober.publish.journal import Forgotten, Keep, Retained
-from prober.publish.journal.file import JournalFile
-from prober.publish.journal.retention import bytes_used, retain
 
 DAY = 86_400.0
 
