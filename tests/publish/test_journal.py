@@ -14,6 +14,7 @@ from prober.publish.journal import (
     Journal,
     JournalNews,
     Keep,
+    Restored,
     State,
 )
 from prober.publish.journal.reader import Reader
@@ -73,6 +74,8 @@ async def test_a_closed_journal_refuses_and_stays_quiet(tmp_path: Path) -> None:
     await book.close()
     assert await book.write_now(mark(3), timeout=30) is Durability.REFUSED
     book.record(mark(4))
+    assert await book.restore(at(0)) == Restored()
+    assert await book.retain(WALL) is None
     assert await book.close() == 0
     assert stored(tmp_path, "marks") == 1
 

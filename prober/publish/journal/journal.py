@@ -99,7 +99,9 @@ class Journal:
         return waiter.result()
 
     async def restore(self, now: Instant, *, recovery_hold: float = 600.0, win_rate_window: int = 100) -> Restored:
-        """Read the past back; an empty one if it cannot be read, which is reported."""
+        """Read the past back; an empty one if it cannot be read, which is reported, or when not open."""
+        if self._closed or self._loop is None:
+            return Restored()
         question = partial(
             restore,
             now=now,
@@ -119,6 +121,8 @@ class Journal:
 
     async def retain(self, now_wall: float) -> Retained | None:
         """Remove what is too old or too much, in slices between the writes; None if it could not be done."""
+        if self._closed or self._loop is None:
+            return None
         try:
             return await asyncio.wrap_future(self._writer.retain(now_wall))
         except JournalError:
