@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -196,11 +197,9 @@ def stored(directory: Path, table: str) -> int:
     return int(number)
 
 
-async def eventually(holds: Callable[[], bool | Awaitable[bool]], what: str) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            found = holds()
-            if (found if isinstance(found, bool) else await found) is True:
-                return
-            await asyncio.sleep(0.01)
-    pytest.fail(what)
+async def eventually(holds: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        if time.monotonic() > deadline:
+            pytest.fail(what)
+        await asyncio.sleep(0.01)
