@@ -114,7 +114,7 @@ class Race(Section):
     """Synthetic vendors that accept one synthetic order at once."""
 
     enabled: bool = True
-    interval: Annotated[Duration, span("1s", "1d")] = 60.0
+    interval: Annotated[Duration, span("100ms", "1d")] = 60.0
     timeout: Annotated[Duration, span("10ms", "2m")] = 10.0
     jitter: Duration = Field(default_factory=_tenth)
     vendors: Annotated[int, Field(ge=2, le=50)] = 5

@@ -82,7 +82,7 @@ class Daemon:
                 _resumed(watched, restored),
                 recovery_successes=config.outages.recovery_successes,
                 publish=self._publish,
-                react=reactions.react,
+                reactions=reactions,
                 offset=n * STAGGER,
             )
             for n, watched in enumerate(assembled.watched)

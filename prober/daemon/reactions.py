@@ -64,17 +64,20 @@ class Reactions:
         self.effects: EffectWatch | None = None
         self.violations = 0
 
-    async def react(self, result: Result) -> Result:
-        """Take one result in; return it as it is to be published."""
+    def enriched(self, result: Result) -> Result:
+        """The result as it is to be published: health pages are held against what is down."""
+        if isinstance(result, HealthResult):
+            found = lies(result.pages, self._covers, self._down_since(), result.started)
+            return replace(result, lies=found)
+        return result
+
+    async def react(self, result: Result) -> None:
+        """Carry on what a published result means."""
         match result:
             case WebhookResult():
                 await self._webhook(result)
             case RaceResult():
                 await self._race(result)
-            case HealthResult():
-                down = self._down_since()
-                return replace(result, lies=lies(result.pages, self._covers, down, result.started))
-        return result
 
     async def settled(self, event: WebhookSettled, message: AwaitedWebhook) -> None:
         """Take in how the wait for an effect ended."""

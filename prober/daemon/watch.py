@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
 from prober.clock import Instant, now
+from prober.daemon.reactions import Reactions
 from prober.event import Event, OutageChanged, ProbeRan, ProbeSkipped, ServiceRestarted
 from prober.judge import outage
 from prober.judge.outage import Observation, Tracking
@@ -21,8 +22,9 @@ from prober.schedule import Cadence, Start, Timing
 
 log = structlog.get_logger()
 
-# A probe bounds itself; one that does not come back this long after its timeout has a fault of ours.
-PATIENCE = 5.0
+# A probe bounds itself: its timeout, and what it does beside (a claim, making and removing an order). One that
+# does not come back this long (seconds) after its timeout has a fault of ours.
+PATIENCE = 30.0
 # A tripwire that cannot be opened is tried again at this pace; the probe itself sees the outage meanwhile.
 TRIPWIRE_RETRY = 1.0
 # A gauge is absent after this many intervals without a new measurement.
@@ -31,7 +33,6 @@ FRESH_INTERVALS = 3
 SERVICE_OF = {ProbeName.REDIS: Service.REDIS, ProbeName.DATABASE: Service.DATABASE}
 
 Publish = Callable[[Event], None]
-React = Callable[[Result], Awaitable[Result]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,21 +47,23 @@ class Watched:
 
 
 class Watch:
-    """Keeps one probe running and its outage tracked.
-
-    `react` is given each result before it is published: it follows effects, judges, and returns the result
-    as it is to be published.
-    """
+    """Keeps one probe running and its outage tracked; `reactions` carries on what each result means."""
 
     def __init__(
-        self, watched: Watched, *, recovery_successes: int, publish: Publish, react: React, offset: float = 0.0
+        self,
+        watched: Watched,
+        *,
+        recovery_successes: int,
+        publish: Publish,
+        reactions: Reactions,
+        offset: float = 0.0,
     ) -> None:
         self.name = watched.probe.name
         self.tracking = watched.tracking
         self._watched = watched
         self._recovery_successes = recovery_successes
         self._publish = publish
-        self._react = react
+        self._reactions = reactions
         self._ordinal = 0
         self._identity: str | None = None
         self._not_before = 0.0
@@ -89,8 +92,10 @@ class Watch:
             return False
         result = await self._run(start.urgent)
         self._track(result)
-        result = await self._react(result)
+        result = self._reactions.enriched(result)
         self._publish(ProbeRan(result=result, lateness=start.lateness, fresh_until=self._fresh_until(result)))
+        # After it was published: so the evidence is in the journal before the violation that it proves.
+        await self._reactions.react(result)
         if isinstance(result, WebhookResult) and result.retry_after is not None:
             self._not_before = result.finished_mono + result.retry_after
         return self.tracking is not None and self.tracking.urgent
@@ -106,7 +111,7 @@ class Watch:
         )
         self._ordinal += 1
         try:
-            async with asyncio.timeout(run.timeout + self._patience()):
+            async with asyncio.timeout(run.timeout + PATIENCE):
                 return await self._watched.probe.run(run)
         except TimeoutError:
             outcome, detail = Outcome.TIMEOUT, f"the probe did not come back within {run.timeout:g} s"
@@ -122,10 +127,6 @@ class Watch:
             outcome=outcome,
             detail=detail,
         )
-
-    def _patience(self) -> float:
-        # A race makes, witnesses and removes its order beside the timed part.
-        return PATIENCE * (6 if self.name is ProbeName.RACE else 1)
 
     def _track(self, result: Result) -> None:
         restarted = self._restarted(result)

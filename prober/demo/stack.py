@@ -51,6 +51,7 @@ class Stack:
     listen_port: int | None = None
     probes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # over PROBES, by probe
     target_settings: Mapping[str, Any] = field(default_factory=dict)
+    target_config: Mapping[str, Any] = field(default_factory=dict)  # over the config's section `target`
     config_sections: Mapping[str, Any] = field(default_factory=dict)  # over the top level of the config
     progress: Callable[[str], None] = _say_nothing
 
@@ -116,6 +117,7 @@ class Stack:
                 "account_sid": ACCOUNT_SID,
                 "auth_token": self._auth_token,
                 "app_name": "whatsapp-ordering-system",
+                **self.target_config,
             },
             "probes": probes,
             **self.config_sections,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from prober.outcome import Outcome, ProbeName, RaceOutcome, WebhookCheck
 from prober.publish.journal.reader import Reader
 from prober.publish.journal.stored import StoredOutage, StoredRace, StoredResult, StoredViolation
 
 PAGE = 1000
+
+R = TypeVar("R", bound="_Row", covariant=True)
 
 
 @dataclass(kw_only=True)
@@ -46,7 +49,8 @@ def line(seen: Seen, at: str) -> str:
             parts.append(f"{probe} {_said(latest)}")
     down = [outage.probe for outage in seen.outages if outage.ended_wall is None]
     parts.append(f"DOWN: {', '.join(down)}" if down else "all up")
-    parts += [f"VIOLATION {violation.kind}" for violation in reversed(seen.violations)]
+    if seen.violations:
+        parts.append(f"VIOLATIONS {_counted(violation.kind for violation in seen.violations)}")
     return f"{at}  " + " | ".join(parts)
 
 
@@ -70,8 +74,17 @@ def summary(seen: Seen) -> str:
     lines.append(f"  outages    {len(seen.outages) or 'none'}")
     lines += [f"    {_outage(outage)}" for outage in reversed(seen.outages)]
     lines.append(f"  violations {len(seen.violations) or 'none'}")
-    lines += [f"    {v.kind}: {v.sentence}  [{v.id}]" for v in reversed(seen.violations)]
+    lines += _violations(seen.violations)
     return "\n".join(lines)
+
+
+def _violations(violations: Sequence[StoredViolation]) -> list[str]:
+    """Each kind with how often, and the first of it as evidence."""
+    lines = []
+    for kind, count in Counter(v.kind for v in violations).most_common():
+        first = min((v for v in violations if v.kind == kind), key=lambda v: v.first_wall)
+        lines += [f"    {kind}: {count}, the first of them {first.id}:", f"      {first.sentence}"]
+    return lines
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
@@ -80,9 +93,19 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
     return ordered[int(rank) - 1]
 
 
-def _pages(read, belongs):  # type: ignore[no-untyped-def]
-    found = []
-    before = None
+class _Row(Protocol):
+    @property
+    def seq(self) -> int: ...
+
+
+class _Read(Protocol[R]):
+    def __call__(self, *, limit: int, before: int | None) -> tuple[R, ...]: ...
+
+
+def _pages(read: _Read[R], belongs: Callable[[R], bool]) -> list[R]:
+    """Read pages, newest first, until one ends with a row that is too old."""
+    found: list[R] = []
+    before: int | None = None
     while True:
         page = read(limit=PAGE, before=before)
         found += [row for row in page if belongs(row)]

@@ -12,7 +12,11 @@ from prober.result import Result
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run of a probe, as the schedule starts it. `timeout` (seconds) bounds all its requests together."""
+    """One run of a probe, as the schedule starts it.
+
+    `timeout` (seconds) bounds what is measured; what a probe does beside it (a claim, making and removing an
+    order) has bounds of its own.
+    """
 
     id: str
     started: Instant
@@ -24,7 +28,7 @@ class Run:
 class Probe(Protocol):
     """One kind of check. `run` is called one at a time; it is the same code for `check` and for `run`.
 
-    `run` returns within `run.timeout` plus a few milliseconds whatever the other side does, and cancels cleanly.
+    `run` returns in bounded time whatever the other side does, and cancels cleanly.
     """
 
     name: ProbeName
