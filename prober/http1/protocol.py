@@ -244,11 +244,13 @@ class Http1Protocol(asyncio.Protocol):
     def _write(self, data: bytes) -> None:
         """Hand bytes to the kernel, by a send() of our own where that is possible.
 
-        The event loop's transport may keep what it is given until the end of the loop's turn (uvloop before
-        0.22 does), behind whatever else is ready: the instant of sending would be neither known nor soon. A
-        send() on the same socket is safe as long as nothing waits in the transport's buffer, since a write
-        of the transport is nothing else; what does not fit goes through the transport, which then has to be
-        asked for all that follows.
+        Why not by the transport: when its write fails it gives up the connection, and with it an answer
+        that lies in the socket already; and uvloop before 0.23 keeps what it is given until the end of the
+        loop's turn, so that the instant of sending is neither known nor soon. It is safe as long as nothing
+        waits in the transport's buffer, since a write of the transport is then the same system call on the
+        same socket; what does not fit goes through the transport, which gets all that follows until it is
+        empty. It is as fast: 10 requests released arrive within 86 us, by transport.write (uvloop 0.23) 87,
+        by a loop of nothing but send() 86; 50 of them within 561, 651 and 493 (benchmarks/http1_release.py).
         """
         transport = self._transport
         if transport is None:
