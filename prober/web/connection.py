@@ -15,6 +15,7 @@ TAKE_WITHIN = 30.0  # from a request to the last byte of its answer taken by the
 IDLE_FOR = 90.0  # above the longest usual scrape interval, so that Prometheus keeps its connection
 MOST_CONNECTIONS = 100
 
+_HEAD_END = b"\r\n\r\n"
 _LIMITS: dict[str, Any] = {
     "max_line_size": 2048,
     "max_field_size": 8190,
@@ -29,13 +30,14 @@ _LIMITS: dict[str, Any] = {
 class Connection(web.RequestHandler):
     """A client with a limited time for everything it has to do."""
 
-    __slots__ = ("_answering", "_head_due", "_take_due", "quiet_since")
+    __slots__ = ("_answering", "_head_due", "_tail", "_take_due", "quiet_since")
 
     def __init__(self, manager: ConnectionServer, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(manager, loop=loop, **_LIMITS)
         self._answering = False
         self._head_due: float | None = None
         self._take_due: float | None = None
+        self._tail = b""
         self.quiet_since = loop.time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -47,6 +49,7 @@ class Connection(web.RequestHandler):
         """Give a further request head its time, from its first byte on."""
         if self._head_due is None and not self._answering:
             self._head_due = self._loop.time() + HEAD_WITHIN
+        self._tail = (self._tail + data[-len(_HEAD_END) :])[-len(_HEAD_END) :]
         super().data_received(data)
 
     def request_came(self) -> None:
@@ -56,9 +59,12 @@ class Connection(web.RequestHandler):
         self.quiet_since = self._loop.time()
 
     def answer_made(self) -> None:
-        """Give the client its time to take the answer."""
+        """Give the client its time to take the answer, and to end what it sent after its request."""
         self._answering = False
-        self._take_due = self._loop.time() + TAKE_WITHIN
+        now = self._loop.time()
+        self._take_due = now + TAKE_WITHIN
+        if self._tail != _HEAD_END:
+            self._head_due = now + HEAD_WITHIN
 
     def drop_if_overdue(self, now: float) -> None:
         """Cut the connection off if its client has taken too long (`now` is loop time)."""
