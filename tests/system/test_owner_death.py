@@ -84,9 +84,13 @@ class Doomed:
         async with asyncio.timeout(PATIENCE):
             while self.processes() or any(self.place.iterdir()):
                 await asyncio.sleep(0.01)
-        keys = {sysv.key(inode) for inode in self.inodes}
-        assert [segment for segment in sysv.segments() if segment.key in keys] == []
+        assert self.segments() == []
         assert self.ports & listening_ports() == set()
+
+    def segments(self) -> list[sysv.Segment]:
+        """The System V segments of its data directories."""
+        keys = {sysv.key(inode) for inode in self.inodes}
+        return [segment for segment in sysv.segments() if segment.key in keys]
 
     def processes(self) -> list[str]:
         """Whoever names the place in its command line, environment, or as its working directory."""
@@ -155,6 +159,9 @@ def stages(*names: str) -> pytest.MarkDecorator:
 async def test_kill_9_leaves_nothing(doomed: Doomed, stage: str) -> None:
     await doomed.reach(stage)
     assert doomed.shared_memory() == set()
+    if stage not in {"at_once", "initdb"}:
+        assert len(doomed.segments()) == 1
+        assert len(doomed.ports) == 2
     doomed.process.kill()
     await doomed.assert_nothing_is_left()
 
