@@ -105,10 +105,11 @@ class Cadence:
             if self._stopped:
                 return
             now = time.monotonic()
+            if not on_grid:
+                # The grid goes on from here: what an outage displaced was not skipped, and is not made up for.
+                slot = Slot(grid=started, due=started)
             if urgent and self.timing.down_interval is not None:
                 due = plan_urgent(started, now, self.timing.down_interval)
-                # The grid goes on from here: what an outage displaced was not skipped.
-                slot = Slot(grid=started, due=due)
             else:
                 slot = plan(slot, now, self.timing, random.random())  # noqa: S311 (jitter, not a secret)
                 due = slot.due

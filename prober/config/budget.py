@@ -68,16 +68,13 @@ def starts_within(window: float, interval: float, jitter: float) -> int:
     return math.ceil(round((window + jitter) / interval, 9))
 
 
-def flapping_starts_within(window: float, interval: float, down_interval: float, recovery_successes: int) -> int:
+def delivery_starts_within(window: float, down_interval: float) -> int:
     """The most starts in any half-open window over every course of outages; no state sends more than this.
 
-    An outage is at least a failure and `recovery_successes` good runs, `down_interval` apart. The schedule then
-    goes on one interval after the last run but one, which can be sooner than `down_interval` after the last.
-    One start more, because a late start before the outage and the first within it draw together too.
+    While down, runs are `down_interval` apart, which is at most the interval. One more, because a late start
+    before an outage and the first within it draw together.
     """
-    cycle = (recovery_successes - 1) * down_interval + interval
-    spacing = min(down_interval, cycle / (recovery_successes + 1))
-    return math.ceil(round(window / spacing, 9)) + 1
+    return starts_within(window, down_interval, 0.0) + 1
 
 
 def webhook_budget(config: Config) -> Budget:
@@ -86,12 +83,8 @@ def webhook_budget(config: Config) -> Budget:
     webhook, health = config.probes.webhook, config.probes.health
     terms = []
     if webhook.enabled:
-        requests = flapping_starts_within(
-            window, webhook.interval, webhook.down_interval, config.outages.recovery_successes
-        )
+        requests = delivery_starts_within(window, webhook.down_interval)
         why = f"every {format_duration(webhook.down_interval)} while down"
-        if webhook.interval < 2 * webhook.down_interval:
-            why += ", sooner as it ends"
         terms.append(Term("delivery", requests, why, ("probes", "webhook", "down_interval")))
     if health.enabled:
         requests = starts_within(window, health.interval, health.jitter)

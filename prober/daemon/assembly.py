@@ -89,6 +89,8 @@ def _tls(tls: Tls | None) -> ssl.SSLContext:
 
 def _witness(config: Config) -> Witness | None:
     """Effects and races are asked for at the server itself, through the pooler only where that is the one way."""
+    if not config.probes.database.enabled:
+        return None
     direct, pooled = database_addresses(config.probes.database)
     address = direct or pooled
     return None if address is None else Witness(address, instance=config.instance)

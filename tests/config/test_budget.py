@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from prober import schedule
 from prober.config import Config, parse_strict
-from prober.config.budget import flapping_starts_within, starts_within, webhook_budget
+from prober.config.budget import delivery_starts_within, starts_within, webhook_budget
 from prober.schedule import Timing
 from tests.config.examples import ENV, MINIMAL
 
@@ -105,7 +105,7 @@ def test_no_course_of_outages_sends_more_than_the_budget(
     timing: Timing, course: Course, recovery_successes: int, window: float
 ) -> None:
     assert timing.down_interval is not None
-    bound = flapping_starts_within(window, timing.interval, timing.down_interval, recovery_successes)
+    bound = delivery_starts_within(window, timing.down_interval)
     assert most_within(starts_of(timing, course, recovery_successes), window) <= bound
 
 
