@@ -17,15 +17,33 @@ from prober.demo.postgres import Postgres
 from prober.demo.process import Owner
 from prober.demo.redis_server import RedisServer
 from prober.demo.target.control_client import ControlClient
-from prober.demo.target.owned import ReferenceTarget
 from prober.demo.target.record import Kind
+from prober.demo.target_server import Target
 from prober.signature import forge_form, sign_form
 
 AUTH_TOKEN = "a-token-of-the-tests"
+PUBLIC_URL = "https://orders.example.test/api/v1/whatsapp/webhook"
 WEBHOOK = "/api/v1/whatsapp/webhook"
 ROUTING = "/api/v1/vendor-routing"
 HTTPS = {"X-Forwarded-Proto": "https"}
 PATIENCE = 20.0  # seconds: generous, the machine may be busy
+
+
+class KnownTarget(Target):
+    """A target whose database and Redis a test can reach too."""
+
+    def __init__(self, owner: Owner, *, dsn: str, redis: RedisServer, settings: dict[str, Any]):
+        super().__init__(
+            owner,
+            owner.directory / "target",
+            dsn=dsn,
+            redis_url=redis.url(),
+            auth_token=AUTH_TOKEN,
+            public_url=PUBLIC_URL,
+            settings=settings,
+        )
+        self.dsn = dsn
+        self.redis_url = redis.url()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +98,7 @@ class Answer:
 class Outside:
     """Somebody outside of the target, with a look into its database and its record."""
 
-    def __init__(
-        self, target: ReferenceTarget, http: aiohttp.ClientSession, control: ControlClient
-    ) -> None:
+    def __init__(self, target: KnownTarget, http: aiohttp.ClientSession, control: ControlClient) -> None:
         self.target = target
         self.http = http
         self.control = control
@@ -91,9 +107,9 @@ class Outside:
     async def webhook(self, sms: Sms, *, signature: str | None = "right", **headers: str) -> tuple[int, str]:
         """Post a message; `signature`: right, forged, None, or the value itself."""
         if signature == "right":
-            signature = sign_form(self.target.auth_token, self.target.public_url, sms.form)
+            signature = sign_form(AUTH_TOKEN, PUBLIC_URL, sms.form)
         elif signature == "forged":
-            signature = forge_form(self.target.auth_token, self.target.public_url, sms.form)
+            signature = forge_form(AUTH_TOKEN, PUBLIC_URL, sms.form)
         signed = {} if signature is None else {"X-Twilio-Signature": signature}
         more = {name.replace("_", "-"): value for name, value in headers.items()}
         async with self.http.post(WEBHOOK, data=sms.form, headers={**HTTPS, **signed, **more}) as response:
@@ -211,7 +227,7 @@ class Outside:
 
 
 @asynccontextmanager
-async def outside(target: ReferenceTarget) -> AsyncIterator[Outside]:
+async def outside(target: KnownTarget) -> AsyncIterator[Outside]:
     """Connections from outside to a running target."""
     timeout = aiohttp.ClientTimeout(total=60.0)
     connector = aiohttp.TCPConnector(limit=0)
@@ -224,31 +240,21 @@ async def outside(target: ReferenceTarget) -> AsyncIterator[Outside]:
         await somebody.close()
 
 
-async def start_target(
-    owner: Owner, database: str, redis: RedisServer, **settings: Any
-) -> ReferenceTarget:
+async def start_target(owner: Owner, dsn: str, redis: RedisServer, **settings: Any) -> KnownTarget:
     """Start a target; the rate limit is off unless the settings have one."""
-    settings = {"rate_limit": {"requests": 0}, **settings}
-    target = ReferenceTarget(
-        owner,
-        owner.directory / "target",
-        dsn=database,
-        redis_url=redis.url(),
-        auth_token=AUTH_TOKEN,
-        settings=settings,
-    )
+    target = KnownTarget(owner, dsn=dsn, redis=redis, settings={"rate_limit": {"requests": 0}, **settings})
     await target.start()
     return target
 
 
 @asynccontextmanager
-async def running_target(postgres: Postgres, **settings: Any) -> AsyncIterator[ReferenceTarget]:
+async def running_target(postgres: Postgres, **settings: Any) -> AsyncIterator[KnownTarget]:
     """A target with a database and a Redis of its own, for all tests of a module."""
     async with Owner() as owner:
-        database = await postgres.create_database("target_" + secrets.token_hex(6))
+        dsn = await postgres.create_database("target_" + secrets.token_hex(6))
         redis = RedisServer(owner, owner.directory / "redis")
         await redis.start()
-        yield await start_target(owner, database, redis, **settings)
+        yield await start_target(owner, dsn, redis, **settings)
 
 
 async def eventually(condition: Callable[[], Awaitable[object]], what: str, within: float = PATIENCE) -> None:

@@ -12,23 +12,31 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from target_client import HTTPS, ROUTING, Outside, Race, eventually, outside, running_target
 
 from prober.demo.postgres import Postgres
-from prober.demo.target.owned import ReferenceTarget
 from prober.demo.target.record import Kind
+from tests.system.target_client import (
+    HTTPS,
+    ROUTING,
+    KnownTarget,
+    Outside,
+    Race,
+    eventually,
+    outside,
+    running_target,
+)
 
 JWT_SECRET = "a-secret-of-the-tests"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def target(module_postgres: Postgres) -> AsyncIterator[ReferenceTarget]:
+async def target(module_postgres: Postgres) -> AsyncIterator[KnownTarget]:
     async with running_target(module_postgres, jwt_secret=JWT_SECRET) as target:
         yield target
 
 
 @pytest_asyncio.fixture
-async def someone(target: ReferenceTarget) -> AsyncIterator[Outside]:
+async def someone(target: KnownTarget) -> AsyncIterator[Outside]:
     async with outside(target) as someone:
         yield someone
 

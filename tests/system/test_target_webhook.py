@@ -11,9 +11,13 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
-from target_client import (
+
+from prober.demo.postgres import Postgres
+from prober.demo.target.record import Kind
+from tests.system.target_client import (
     HTTPS,
     WEBHOOK,
+    KnownTarget,
     Outside,
     Sms,
     eventually,
@@ -21,19 +25,15 @@ from target_client import (
     running_target,
 )
 
-from prober.demo.postgres import Postgres
-from prober.demo.target.owned import ReferenceTarget
-from prober.demo.target.record import Kind
-
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def target(module_postgres: Postgres) -> AsyncIterator[ReferenceTarget]:
+async def target(module_postgres: Postgres) -> AsyncIterator[KnownTarget]:
     async with running_target(module_postgres) as target:
         yield target
 
 
 @pytest_asyncio.fixture
-async def someone(target: ReferenceTarget) -> AsyncIterator[Outside]:
+async def someone(target: KnownTarget) -> AsyncIterator[Outside]:
     async with outside(target) as someone:
         yield someone
 
@@ -146,7 +146,7 @@ async def test_get_answers_ok(someone: Outside) -> None:
         assert (response.status, await response.text()) == (200, "OK")
 
 
-async def test_queues_hold_future_jobs_that_are_no_backlog(target: ReferenceTarget, someone: Outside) -> None:
+async def test_queues_hold_future_jobs_that_are_no_backlog(target: KnownTarget, someone: Outside) -> None:
     async with Redis.from_url(target.redis_url) as redis:
 
         async def standing() -> bool:

@@ -167,11 +167,15 @@ async def _decide_locked(
             return Decision(Verdict.ALREADY_LOCKED, None, NotIdempotent.name)
         return Decision(Verdict.ALREADY_ACCEPTED, vendor)
     late = state.planted(LateWinner)
-    if late is not None and (seen["lost_before"] or arrived.wall - seen["locked_at"] > late.after_ms / 1000):
+    if late is not None and (seen["lost_before"] or _is_late(arrived, seen["locked_at"], late.after_ms)):
         if not late.take_lock:
             return Decision(Verdict.LOCKED, vendor, LateWinner.name)
         return await _take_blindly(connection, routing, vendor, seen["order_id"], LateWinner.name)
     return Decision(Verdict.ALREADY_LOCKED, winner)
+
+
+def _is_late(arrived: Instant, locked_at: float | None, after_ms: float) -> bool:
+    return locked_at is not None and (arrived.wall - locked_at) * 1000 > after_ms
 
 
 async def _take_lock(

@@ -60,6 +60,8 @@ class Channel:
                 raise ClosedError(str(error)) from None
             if not data:
                 raise ClosedError("the other end closed")
+            if data == CONNECTION and not descriptors:
+                continue  # we have no file descriptor left, and the client sees its connection closed
             if data == CONNECTION:
                 connection = socket.socket(fileno=descriptors[0])
                 connection.setblocking(False)

@@ -17,12 +17,13 @@ from aiohttp import web
 
 from prober.demo.target.config import split_address
 from prober.demo.target.faults import FAULTS, FaultName, State, Switch, parse_fault
-from prober.demo.target.parent import StartError, Target
+from prober.demo.target.parent import StalledError, StartError, Target
 from prober.demo.target.record import Kind
 
 DEFAULT_LIMIT = 10_000
 TARGET = web.AppKey("target", Target)
 TIMERS = web.AppKey("timers", dict[FaultName, asyncio.TimerHandle])
+ENDING = web.AppKey("ending", set[asyncio.Task[None]])
 
 
 class BadRequestError(Exception):
@@ -35,6 +36,8 @@ async def _say_what_is_wrong(request: web.Request, handler: Any) -> web.StreamRe
         answer: web.StreamResponse = await handler(request)
     except BadRequestError as problem:
         return web.json_response({"error": str(problem)}, status=400)
+    except StalledError as problem:
+        return web.json_response({"error": str(problem)}, status=503)
     except web.HTTPException as problem:
         return web.json_response({"error": problem.reason}, status=problem.status)
     return answer
@@ -103,22 +106,29 @@ async def _plant(request: web.Request) -> web.Response:
         fault = parse_fault(name, parameters)
     except ValueError as error:
         raise BadRequestError(str(error)) from None
-    target, timers = request.app[TARGET], request.app[TIMERS]
-    await target.change(State({**target.state.faults, name: fault}, target.state.switches))
+    timers = request.app[TIMERS]
+    await request.app[TARGET].change(lambda state: State({**state.faults, name: fault}, state.switches))
     if (timer := timers.pop(name, None)) is not None:
         timer.cancel()
     if seconds is not None:
-        loop = asyncio.get_running_loop()
-        timers[name] = loop.call_later(seconds, lambda: loop.create_task(_take_out(request.app, name)))
+        timers[name] = asyncio.get_running_loop().call_later(seconds, _time_out, request.app, name)
     return web.json_response({"planted": name, "parameters": fault.model_dump(mode="json")})
 
 
 async def _take_out(app: web.Application, name: FaultName) -> None:
     if (timer := app[TIMERS].pop(name, None)) is not None:
         timer.cancel()
-    target = app[TARGET]
-    left = {other: fault for other, fault in target.state.faults.items() if other is not name}
-    await target.change(State(left, target.state.switches))
+
+    def without(state: State) -> State:
+        return State({other: fault for other, fault in state.faults.items() if other is not name}, state.switches)
+
+    await app[TARGET].change(without)
+
+
+def _time_out(app: web.Application, name: FaultName) -> None:
+    task = asyncio.create_task(_take_out(app, name))
+    app[ENDING].add(task)
+    task.add_done_callback(app[ENDING].discard)
 
 
 async def _remove(request: web.Request) -> web.Response:
@@ -142,8 +152,7 @@ async def _put_switch(request: web.Request) -> web.Response:
     on = body.get("on") if isinstance(body, dict) else None
     if not isinstance(on, bool):
         raise BadRequestError(f'the body is {body!r}; expected {{"on": true}} or {{"on": false}}')
-    target = request.app[TARGET]
-    await target.change(State(target.state.faults, {**target.state.switches, switch: on}))
+    await request.app[TARGET].change(lambda state: State(state.faults, {**state.switches, switch: on}))
     return web.json_response({"switch": switch, "on": on})
 
 
@@ -178,6 +187,7 @@ def control_app(target: Target) -> web.Application:
     app = web.Application(middlewares=[_say_what_is_wrong])
     app[TARGET] = target
     app[TIMERS] = {}
+    app[ENDING] = set()
     app.add_routes(
         [
             web.get("/ready", _ready),

@@ -11,6 +11,7 @@ import asyncio
 import os
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,10 @@ START_SECONDS = 20.0
 STOP_SECONDS = 5.0
 CHANGE_SECONDS = 5.0
 RESTART_PAUSE = 0.2  # seconds before a worker that ended is replaced
+
+
+class StalledError(Exception):
+    """A worker did not take a change in time; the text says which."""
 
 
 class StartError(Exception):
@@ -62,6 +67,7 @@ class Target:
         self._next = 0
         self._number = 0
         self._changing = asyncio.Lock()
+        self._started = False
 
     @property
     def url(self) -> str:
@@ -85,18 +91,19 @@ class Target:
                     await asyncio.sleep(0.01)
         except TimeoutError:
             raise StartError(f"the workers were not ready within {START_SECONDS:g} s") from None
+        self._started = True
         self._note_state()
         asyncio.get_running_loop().add_reader(self._listener, self._accept)
 
-    async def change(self, state: State) -> None:
-        """Put a state in force; returns when every worker has it."""
+    async def change(self, alter: Callable[[State], State]) -> None:
+        """Alter the state; returns when it is in force in every worker. Raises StalledError."""
         async with self._changing:
-            self.state = state
+            self.state = alter(self.state)
             self._note_state()
             await self._tell_all()
 
     async def reset_record(self) -> None:
-        """Begin an empty record; returns when every worker writes to it."""
+        """Begin an empty record; returns when every worker writes to it. Raises StalledError."""
         async with self._changing:
             self.generation += 1
             self._writer.begin(self.generation)
@@ -131,7 +138,14 @@ class Target:
 
     async def _keep(self, index: int) -> None:
         while True:
-            child = await self._spawn(index)
+            try:
+                child = await self._spawn(index)
+            except StartError as error:
+                if not self._started:
+                    raise
+                self._writer.write(Kind.WORKER, worker=index, event="not replaced", reason=str(error))
+                await asyncio.sleep(RESTART_PAUSE)
+                continue
             self._children[index] = child
             self._writer.write(Kind.WORKER, worker=index, process=child.process.pid, event="started")
             try:
@@ -142,7 +156,8 @@ class Target:
                 code = await child.process.wait()
                 self._writer.write(Kind.WORKER, worker=index, process=child.process.pid, event="ended", code=code)
             for future in child.done.values():
-                future.cancel()
+                future.set_exception(ClosedError("the worker has ended"))
+                future.exception()  # nobody need be waiting
             await asyncio.sleep(RESTART_PAUSE)
 
     async def _spawn(self, index: int) -> Child:
@@ -193,7 +208,12 @@ class Target:
         async def tell(child: Child) -> None:
             try:
                 await asyncio.wait_for(await self._tell(child), CHANGE_SECONDS)
-            except (ClosedError, asyncio.CancelledError):
+            except TimeoutError:
+                raise StalledError(
+                    f"worker {child.index} (pid {child.process.pid}) did not take the change within "
+                    f"{CHANGE_SECONDS:g} s; is it stopped?"
+                ) from None
+            except ClosedError:
                 return  # it has ended; its successor starts with the new state
 
         await asyncio.gather(*(tell(child) for child in list(self._children.values())))

@@ -212,7 +212,10 @@ def _claims(secret: str, token: str) -> dict[str, Any] | None:
     expected = hmac.new(secret.encode(), signed.encode(), hashlib.sha256).digest()
     if not isinstance(header, dict) or header.get("alg") != "HS256" or not isinstance(claims, dict):
         return None
-    if not hmac.compare_digest(expected, given) or claims.get("exp", float("inf")) <= time.time():
+    expires = claims.get("exp", float("inf"))
+    if not isinstance(expires, int | float) or expires <= time.time():
+        return None
+    if not hmac.compare_digest(expected, given):
         return None
     return claims
 

@@ -63,17 +63,19 @@ class Worker:
             background.append(asyncio.create_task(self._calendar.run()))
         self._sabotage.apply(self._live.state)
         await self._channel.send({"ready": os.getpid()})
-        with suppress(ClosedError):
-            await self._obey()
+        obeying = asyncio.create_task(self._obey())
+        ended, going_on = await asyncio.wait([obeying, *background], return_when=asyncio.FIRST_COMPLETED)
         self._sabotage.stop()
-        for task in background:
+        for task in going_on:
             task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
+        await asyncio.gather(*going_on, return_exceptions=True)
         await self._http.close()
         await self._consumer.close()
         await self._queue.close()
         self._database.close()
         self._record.close()
+        for task in ended:
+            task.result()  # a worker whose background work failed ends with a trace, and is replaced
 
     async def _obey(self) -> None:
         while True:
