@@ -60,7 +60,7 @@ async def dial(
                 ends.append(monotonic())
                 await _attach_tls(sock, protocol, tls, endpoint, timeout)
                 ends.append(monotonic())
-    except (OSError, ExceptionGroup, UnicodeError, ssl.CertificateError) as error:
+    except (OSError, ExceptionGroup, UnicodeError) as error:
         finished = monotonic()
         what = _doing(endpoint, len(ends))
         if limit.expired():

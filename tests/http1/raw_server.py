@@ -110,6 +110,7 @@ class RawServer:
         self.accepted = 0
         self.finished = threading.Semaphore(0)  # released once for every script that has ended
         self.failures: list[BaseException] = []
+        self._closing = False
         self._peers: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
@@ -120,12 +121,13 @@ class RawServer:
 
     def close(self) -> None:
         """Close every socket, wait for every thread, and raise what a script failed with."""
+        self._closing = True
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._threads[0].join(PATIENCE)
         for peer in self._peers:
             with contextlib.suppress(OSError):
-                peer.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(peer, socket.SHUT_RDWR)  # that of a TLS socket would forget its TLS
         for thread in self._threads:
             thread.join(PATIENCE)
         assert not any(thread.is_alive() for thread in self._threads), "a server thread does not end"
@@ -148,9 +150,12 @@ class RawServer:
                 if self._tls is None:
                     self._script(Peer(sock, number))
                     return
-                sock.settimeout(PATIENCE)
-                with self._tls.wrap_socket(sock, server_side=True) as encrypted:
-                    self._script(Peer(encrypted, number))
+                with self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False) as encrypted:
+                    self._peers.append(encrypted)  # it has taken the descriptor of the plain socket over
+                    peer = Peer(encrypted, number)
+                    if not self._closing:
+                        encrypted.do_handshake()
+                        self._script(peer)
         except (OSError, EOFError):
             pass  # the client hung up, which is its right
         except BaseException as failure:  # told by `close`, in the thread of the test

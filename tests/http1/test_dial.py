@@ -7,7 +7,9 @@ import errno
 import os
 import resource
 import socket
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -79,6 +81,19 @@ async def test_a_name_that_does_not_exist_is_dns() -> None:
     assert exchange.detail.startswith("resolving prober-test.invalid: the name does not resolve: ")
     assert exchange.phases[Phase.DNS] == exchange.duration
     assert exchange.request_sent is RequestSent.NOTHING
+
+
+@pytest.mark.asyncio(loop_factories=["asyncio"])  # uvloop resolves in threads of libuv, which cannot be held up
+async def test_a_resolver_that_does_not_answer_is_a_timeout_in_dns() -> None:
+    held = threading.Event()
+    with ThreadPoolExecutor(max_workers=1) as resolver:
+        asyncio.get_running_loop().set_default_executor(resolver)
+        resolver.submit(held.wait, 20)
+        exchange = await ask("http://localhost", timeout=0.2)
+        held.set()
+    assert exchange.outcome is Outcome.TIMEOUT
+    assert "spent resolving localhost" in exchange.detail
+    assert exchange.phases[Phase.DNS] == exchange.duration
 
 
 async def test_no_route_is_unreachable() -> None:

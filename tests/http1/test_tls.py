@@ -154,13 +154,34 @@ async def test_a_connection_is_reused_and_its_end_is_noticed(authority: Authorit
         assert connection.opening[Phase.TLS] > 0
         assert connection.usable
         exchanges = [await connection.exchange(request, timeout=20) for _ in range(2)]
-        await wait_finished(server)
+        server.wait_finished()  # the loop stands still, so that only a look at the socket itself can notice it
+        assert not connection.usable
         lost = await connection.exchange(request, timeout=20)
         connection.close()
     assert [e.reused for e in exchanges] == [False, True]
     assert [e.tls_not_after for e in exchanges] == [ends, ends]
     assert lost.outcome is Outcome.CLOSED
     assert lost.request_sent is RequestSent.NOTHING
+
+
+async def test_large_messages_both_ways(authority: Authority) -> None:
+    context, _ = authority.server("localhost")
+
+    def script(peer: Peer) -> None:
+        size = len(peer.read_request())
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n" + b"%09d" % size * 100_000)
+
+    with serving(script, context) as server:
+        endpoint = Endpoint.parse(f"https://localhost:{server.port}")
+        request = build_request("POST", endpoint, "/", {}, b"x" * 9_000_000)
+        client = Client(endpoint, tls=tls_context(ca_file=authority.ca_file))
+        exchange = await client.exchange(request, timeout=20)
+    assert exchange.outcome is Outcome.OK
+    assert exchange.answer is not None
+    assert exchange.answer.body == b"%09d" % len(request) * 100_000
+    assert exchange.request_sent is RequestSent.WHOLE
+    assert exchange.sent is not None
+    assert exchange.started <= exchange.sent <= exchange.finished
 
 
 async def test_staged_requests_are_completed_by_their_release(authority: Authority) -> None:
