@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncpg
 
 from prober.outcome import Outcome
-from prober.probes.metered import GarbageError, OverrunError
 from prober.probes.network_outcome import Failure, network_failure
+from prober.probes.postgres_framing import GarbageError, OverrunError
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _BY_SQLSTATE = {

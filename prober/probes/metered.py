@@ -1,16 +1,13 @@
 """Stands between PostgreSQL and asyncpg: bounds what a server can make us read, and times its last bytes.
 
-asyncpg buffers a message of whatever length is announced, so one that lies costs a gigabyte, and of some garbage
-(a negative length) it never returns, which would stop the whole process. It takes its connections from the event
-loop that it is given; here it is given one that checks the framing of every message first. Only the public
-interface of asyncio and the `loop` parameter of `asyncpg.connect` are used.
+asyncpg takes its connections from the event loop that it is given; here it is given one whose connections are
+counted and checked. Only the public interface of asyncio and the `loop` parameter of `asyncpg.connect` are used.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import struct
 import time
 from collections.abc import Callable
 from typing import Any, cast
@@ -18,20 +15,10 @@ from typing import Any, cast
 import asyncpg
 import asyncpg.protocol
 
+from prober.probes.postgres_framing import MAX_ANSWER, Framing, GarbageError, OverrunError
+
 Factory = Callable[[], asyncio.Protocol]
 Connected = tuple["_MeteredTransport", asyncio.Protocol]
-
-MAX_ANSWER = 256 << 10  # bytes; the largest we ask for, the statistics, is one short row
-HEADER = struct.Struct("!ci")
-MESSAGES = frozenset(bytes([kind]) for kind in b"123ACDEIKNRSTZnstv")  # all but those of COPY and of functions
-
-
-class OverrunError(Exception):
-    """The server sent more than anything that we ask for."""
-
-
-class GarbageError(Exception):
-    """The server does not speak the PostgreSQL protocol."""
 
 
 class Meter:
@@ -45,8 +32,12 @@ class Meter:
 
     def named(self, error: Exception) -> Exception:
         """What really happened when asyncpg raises `error`."""
-        said_by_server = isinstance(error, asyncpg.PostgresError) and not (error.sqlstate or "").startswith("08")
-        return error if self.trouble is None or said_by_server else self.trouble
+        if self.trouble is not None and not _is_told_by_server(error):
+            return self.trouble
+        if self.last_arrival and not isinstance(error, _SENSIBLE):
+            # BufferError, IndexError, AttributeError …: the parser of asyncpg met what it did not expect.
+            return GarbageError(f"{type(error).__name__} while reading what it sent")
+        return error
 
     def begin(self) -> None:
         """A request is about to be sent."""
@@ -60,40 +51,12 @@ class Meter:
             raise OverrunError(f"more than {MAX_ANSWER} bytes came for one request")
 
 
-class Framing:
-    """Follows the messages in a stream without keeping them: a type of one byte, a length of four, a body.
-
-    https://www.postgresql.org/docs/current/protocol-message-formats.html
-    """
-
-    def __init__(self) -> None:
-        self._header = b""
-        self._body_left = 0
-
-    def check(self, data: bytes) -> None:
-        """Raises GarbageError for a message that no PostgreSQL sends, OverrunError for one that is too long."""
-        position = 0
-        while position < len(data):
-            if self._body_left:
-                skipped = min(self._body_left, len(data) - position)
-                self._body_left -= skipped
-                position += skipped
-                continue
-            missing = HEADER.size - len(self._header)
-            self._header += data[position : position + missing]
-            position += missing
-            if len(self._header) == HEADER.size:
-                self._body_left = _body_length(self._header)
-                self._header = b""
+_SENSIBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 
-def _body_length(header: bytes) -> int:
-    kind, length = HEADER.unpack(header)
-    if kind not in MESSAGES or length < 4:
-        raise GarbageError(f"expected a message of the PostgreSQL protocol, got {header!r}")
-    if length > MAX_ANSWER:
-        raise OverrunError(f"a message of {length} bytes was announced; at most {MAX_ANSWER} are read")
-    return int(length) - 4
+def _is_told_by_server(error: Exception) -> bool:
+    # One SQLSTATE asyncpg makes up itself, when the connection is lost.
+    return isinstance(error, asyncpg.PostgresError) and not isinstance(error, asyncpg.ConnectionDoesNotExistError)
 
 
 class _MeteredProtocol(asyncio.Protocol):
