@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import bcrypt
 import pytest
 
 from prober.config import ConfigError
@@ -13,7 +12,7 @@ from prober.web.tls import ServerTls, TlsUnusableError
 from prober.web.web_config import read_web_config
 from tests.web.web_certificates import write_certificate
 
-HASH = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
+HASH = "$2b$04$S59BxCD4CCXZ1rJtj.SANO5GPj8THyzyEeqD.AOLUNX345gipo4SS"
 
 
 def read(directory: Path, text: str) -> WebSettings:
