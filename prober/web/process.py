@@ -12,7 +12,16 @@ from typing import cast
 import uvloop
 
 from prober.event import Event
-from prober.publish.frames import BrokenFrameError, Configure, Failed, FrameReader, Ready, unpickled, upward
+from prober.publish.frames import (
+    BrokenFrameError,
+    Configure,
+    Failed,
+    FrameReader,
+    LogFormat,
+    Ready,
+    unpickled,
+    upward,
+)
 from prober.web.board import Board
 from prober.web.exposition import Exposition
 from prober.web.log import configure_log, log
@@ -30,6 +39,7 @@ def run(descriptor: int) -> int:
 
     Returns the exit code: 0 for an end that was asked for, 1 for one that was not.
     """
+    configure_log(LogFormat.JSON)  # until the prober says which form it wants
     os.nice(_NICENESS)
     with socket.socket(fileno=descriptor) as link, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(link))

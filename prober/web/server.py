@@ -149,6 +149,6 @@ class WebServer:
 def _renew(tls: ServerTls) -> None:
     try:
         if tls.renew():
-            log.warning("took up the renewed certificate")
+            log.info("took up the renewed certificate")
     except TlsUnusableError as error:
         log.error("kept the old certificate", reason=str(error))
