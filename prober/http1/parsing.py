@@ -124,7 +124,9 @@ class AnswerParser:
             self.keep_alive = False
             self.complete = True
         else:
-            self._fail(Outcome.CLOSED, f"the server closed the connection {self.progress()}")
+            what = f"expected a whole answer, the server closed the connection {self.progress()}"
+            self.failure = Failure(Outcome.CLOSED, what)
+            self._dirty = True
 
     def _execute(self, data: bytes) -> None:
         self._fed += len(data)
@@ -150,7 +152,7 @@ class AnswerParser:
 
     def _fail(self, outcome: Outcome, what: str) -> None:
         status = f"{self.status} " if self.status else ""
-        self.failure = Failure(outcome, f"no {status}answer: {what}")
+        self.failure = Failure(outcome, f"the {status}answer was given up: {what}")
         self._dirty = True
 
     def _too_much(self) -> None:

@@ -253,7 +253,7 @@ class Http1Protocol(asyncio.Protocol):
         by a loop of nothing but send() 86; 50 of them within 561, 651 and 493 (benchmarks/http1_release.py).
         """
         transport = self._transport
-        if transport is None:
+        if transport is None or self._broken is not None:
             return
         self._handed += len(data)
         if self._raw and not transport.get_write_buffer_size():

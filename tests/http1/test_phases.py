@@ -42,7 +42,7 @@ async def test_each_phase_of_a_real_exchange_holds_what_the_server_did_in_it() -
     def script(peer: Peer) -> None:
         peer.read_request()
         assert peer.nothing_more_within(0.1)
-        peer.trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789", 0.002)
+        peer.trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789", 0.01)
 
     with serving(script) as server:
         endpoint = Endpoint.parse(server.url)
@@ -53,6 +53,6 @@ async def test_each_phase_of_a_real_exchange_holds_what_the_server_did_in_it() -
     assert phases[Phase.CONNECT] > 0
     assert phases[Phase.SEND] > 0
     assert phases[Phase.WAIT] >= 0.09
-    assert phases[Phase.RECEIVE] >= 0.05
+    assert phases[Phase.RECEIVE] >= 0.1
     assert sum(phases.values()) == pytest.approx(exchange.duration, abs=1e-9)
     assert exchange.sent == pytest.approx(exchange.started + phases[Phase.CONNECT] + phases[Phase.SEND], abs=1e-9)

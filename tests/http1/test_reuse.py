@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 import pytest
@@ -87,11 +88,12 @@ async def test_a_head_may_be_followed_by_anything() -> None:
 @pytest.mark.parametrize("linger", [Peer.reset, lambda peer: peer.sock.close()], ids=["reset", "close"])
 async def test_an_idle_connection_closed_by_the_server_is_noticed_and_nothing_is_sent(linger: object) -> None:
     requests: list[bytes] = []
+    idle = threading.Event()
 
     def script(peer: Peer) -> None:
         requests.append(peer.read_request())
         peer.send(OK)
-        assert peer.nothing_more_within(0.1)
+        assert idle.wait(20)
         assert callable(linger)
         linger(peer)
 
@@ -99,8 +101,8 @@ async def test_an_idle_connection_closed_by_the_server_is_noticed_and_nothing_is
         connection, request = await connect(server)
         assert (await connection.exchange(request, timeout=20)).outcome is Outcome.OK
         assert connection.usable
-        # The loop stands still, so that only a look at the socket itself can notice it.
-        server.wait_finished()
+        idle.set()
+        server.wait_finished()  # the loop stands still, so that only a look at the socket itself can notice it
         assert not connection.usable
         exchange = await connection.exchange(request, timeout=20)
         again = await connection.exchange(request, timeout=20)
@@ -133,16 +135,19 @@ async def test_closed_while_the_request_is_on_its_way_is_told_and_not_repeated()
 
 
 async def test_bytes_nobody_asked_for_make_an_idle_connection_unusable() -> None:
+    idle = threading.Event()
+
     def script(peer: Peer) -> None:
         peer.read_request()
         peer.send(OK)
-        assert peer.nothing_more_within(0.05)
+        assert idle.wait(20)
         peer.send(OK)
         peer.wait_hung_up()
 
     with serving(script) as server:
         connection, request = await connect(server)
         assert (await connection.exchange(request, timeout=20)).outcome is Outcome.OK
+        idle.set()
         await wait_until(lambda: not connection.usable)
         exchange = await connection.exchange(request, timeout=20)
     assert exchange.outcome is Outcome.GARBAGE
@@ -220,9 +225,9 @@ async def test_a_busy_loop_does_not_turn_an_answer_into_a_timeout_of_the_server(
     with serving(script) as server:
         connection, request = await connect(server)
         task = asyncio.create_task(connection.exchange(request, timeout=0.1))
-        await asyncio.sleep(0)
-        await asyncio.to_thread(server.wait_finished)
-        time.sleep(0.2)  # noqa: ASYNC251 - the loop stands still, while the answer lies in the socket
+        await asyncio.sleep(0)  # the request is sent; from here the loop stands still
+        server.wait_finished()
+        time.sleep(0.2)  # noqa: ASYNC251 - past the timeout, while the answer lies in the socket
         exchange = await task
         connection.close()
     assert exchange.outcome is Outcome.OK

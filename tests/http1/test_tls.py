@@ -113,7 +113,7 @@ async def test_hanging_up_in_the_handshake_is_told_as_it_happened(
 
 async def test_a_silent_handshake_is_a_timeout_and_the_connection_is_closed(authority: Authority) -> None:
     with serving(Peer.wait_hung_up) as server:
-        exchange = await ask(authority, f"https://localhost:{server.port}", timeout=0.3)
+        exchange = await ask(authority, f"https://localhost:{server.port}", timeout=1)
         await wait_finished(server)
     assert exchange.outcome is Outcome.TIMEOUT
     assert f"spent in the TLS handshake with localhost:{server.port}" in exchange.detail
