@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 import asyncpg
 
 from prober.outcome import Outcome
@@ -63,7 +65,7 @@ def database_failure(error: BaseException, where: str) -> Failure:
             return _refusal(error, where)
         case asyncpg.ProtocolError() | asyncpg.InternalClientError():
             return Failure(Outcome.GARBAGE, f"{where} does not speak the PostgreSQL protocol: {error}")
-        case asyncpg.ClientConfigurationError() | ValueError():
+        case asyncpg.ClientConfigurationError() | ValueError() if not isinstance(error, ssl.SSLError):
             # Their texts may hold parts of the DSN, so they are not repeated.
             wanted = "postgresql://user:password@host:port/name, special characters percent-encoded"
             return Failure(Outcome.SETUP_FAILED, f"the DSN of {where} cannot be used; expected {wanted}")

@@ -32,6 +32,9 @@ class Meter:
 
     def named(self, error: Exception) -> Exception:
         """What really happened when asyncpg raises `error`."""
+        lost = isinstance(error, asyncpg.ConnectionDoesNotExistError)
+        if lost and isinstance(error.__cause__, asyncpg.PostgresError):
+            return error.__cause__  # a farewell of the server, such as 57P01
         if self.trouble is not None and not _is_told_by_server(error):
             return self.trouble
         if self.last_arrival and not isinstance(error, _SENSIBLE):
