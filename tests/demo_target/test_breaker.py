@@ -20,7 +20,8 @@ def test_it_opens_after_failures_in_a_row_and_lets_one_through_at_a_time() -> No
     assert not breaker.allows(1.3)
     breaker.succeeded()
     assert breaker.allows(1.3)
-    assert not breaker.has_failed()
+    assert breaker.failed_since(0.1)
+    assert not breaker.failed_since(0.2)
 
 
 def test_a_success_in_between_begins_the_count_anew() -> None:

@@ -28,7 +28,7 @@ from tests.system.target_client import (
     running_target,
 )
 
-POOL = 6
+POOL = 10
 MANY_RACES = 150
 
 

@@ -241,3 +241,18 @@ async def test_health_pages_with_redis_gone(someone: Outside, redis_server: Redi
     else:
         redis_server.thaw()
     assert await hanging == (200, "healthy")
+
+
+async def test_an_idempotency_key_is_remembered_through_an_outage(someone: Outside, postgres: Postgres) -> None:
+    sms, other = Sms(), Sms()
+    key = f"key-{sms.sid}"
+    postgres.kill()
+    assert await someone.webhook(sms, X_Idempotency_Key=key) == (200, "OK")
+    await postgres.start()
+    await eventually(lambda: someone.processed(sms), "the message is processed")
+
+    async def remembered() -> bool:
+        return (await someone.webhook(other, X_Idempotency_Key=key))[1].startswith("{")
+
+    await eventually(remembered, "the key is known")
+    await expect_exactly_one_effect_each(someone, [sms])

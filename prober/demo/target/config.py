@@ -28,6 +28,7 @@ class DatabaseSettings(Section):
     pool_size: int = Field(default=10, ge=1, le=500)  # sessions of all worker processes together
     statement_cache_size: int = Field(default=100, ge=0)  # 0 behind PgBouncer in transaction mode
     connect_timeout: float = Field(default=0.5, gt=0)
+    pool_timeout: float = Field(default=5.0, gt=0)  # of the wait for a session while all are busy
     timeout: float = Field(default=1.0, gt=0)  # of a webhook's statement, with durable_accept on
     routing_timeout: float = Field(default=5.0, gt=0)
     frozen_timeout: float = Field(default=15.0, gt=0)  # of everything that the deployed system waits for blindly
@@ -54,7 +55,7 @@ class QueueSettings(Section):
     lock_seconds: float = Field(default=10.0, gt=0)  # a job whose lock ran out is taken again
     stalled_interval: float = Field(default=1.0, gt=0)
     keep_completed: int = Field(default=1_000, ge=0)
-    fallback_grace: float = Field(default=5.0, ge=0)  # a stored job this late is done without Redis
+    fallback_grace: float = Field(default=30.0, ge=0)  # a stored job this late is done without Redis
 
 
 class BreakerSettings(Section):

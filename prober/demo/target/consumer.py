@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import NoReturn
@@ -22,7 +23,8 @@ from prober.demo.target.webhook_queue import REDIS_ERRORS, WebhookQueue
 PAUSE = 0.1  # seconds between two tries while something is down, stuck or empty
 BACKOFF_LIMIT = 1.0  # seconds
 FALLBACK_BATCH = 50
-OUTAGE_GRACE = 0.5  # seconds after which a stored job is done without Redis when Redis does not answer
+OUTAGE_GRACE = 0.5  # seconds after which a stored job is done without Redis when that was in trouble lately
+OUTAGE_MEMORY = 10.0  # seconds: a Redis that came back may have forgotten every job
 CLAIM_SECONDS = 10  # a stored job is in the hands of one process for so long
 
 # Moving the due time on is the claim; SKIP LOCKED lets several processes claim at once.
@@ -105,7 +107,9 @@ class Consumer:
     async def _perform(self, data: dict[str, object]) -> Done:
         task, message = Message.of_job(data)
         done = await self._database.run(
-            lambda connection: perform(connection, task, message), self._settings.database.timeout
+            lambda connection: perform(connection, task, message),
+            self._settings.database.timeout,
+            background=True,
         )
         if done is Done.PROCESSED:
             self._record.write(Kind.PROCESSED, sid=message.sid, task=task)
@@ -118,8 +122,8 @@ class Consumer:
         while True:
             drained = 0
             if not self._stuck() and not self._database.seems_down():
-                down = self._queue.seems_down()
-                grace = OUTAGE_GRACE if down else self._settings.queue.fallback_grace
+                trouble = self._queue.failed_since(time.monotonic() - OUTAGE_MEMORY)
+                grace = OUTAGE_GRACE if trouble else self._settings.queue.fallback_grace
                 try:
                     drained = await self._drain(grace)
                 except (UnavailableError, asyncpg.PostgresError):
@@ -131,7 +135,7 @@ class Consumer:
         async def claim(connection: Connection) -> list[asyncpg.Record]:
             return await connection.fetch(_CLAIM_STORED, grace)
 
-        rows = await self._database.run(claim, self._settings.database.timeout)
+        rows = await self._database.run(claim, self._settings.database.timeout, background=True)
         for row in rows:
             await self._perform(json.loads(row["payload"]))
         return len(rows)

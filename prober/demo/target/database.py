@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeAlias, TypeVar
 
 import asyncpg
@@ -48,34 +48,43 @@ class Database:
         self._live = live
         self._idle: list[Connection] = []
         self._free = asyncio.Semaphore(size)
+        self._requests = asyncio.Semaphore(max(size - 1, 1))
         self.size = size
 
     def seems_down(self) -> bool:
         """Whether work should rather wait than try."""
         return self._live.state.on(Switch.CIRCUIT_BREAKER) and self._breaker.is_open(time.monotonic())
 
-    async def run(self, work: Callable[[Connection], Awaitable[T]], timeout: float) -> T:
-        """Do some work on a connection within `timeout` seconds, waiting for the connection included.
+    async def run(
+        self, work: Callable[[Connection], Awaitable[T]], timeout: float, *, background: bool = False
+    ) -> T:
+        """Do some work on a connection within `timeout` seconds, once one of the pool is free.
 
+        Background work waits for any session, requests leave it one: so under load jobs are done too.
         Raises UnavailableError, and the database's own errors for what is wrong with the work.
         """
-        now = time.monotonic()
-        breaking = self._live.state.on(Switch.CIRCUIT_BREAKER)
-        if breaking and not self._breaker.allows(now):
+        if self.seems_down():
             raise UnavailableError("PostgreSQL: circuit open")
+        patience = self._settings.pool_timeout
         try:
             # All sessions being busy says nothing about the server, so it does not count in the breaker.
-            async with asyncio.timeout_at(asyncio.get_running_loop().time() + timeout):
-                await self._free.acquire()
+            async with AsyncExitStack() as turn:
+                async with asyncio.timeout(patience):
+                    for queue in (self._free,) if background else (self._requests, self._free):
+                        await turn.enter_async_context(queue)
+                return await self._guarded(work, timeout)
         except TimeoutError:
-            raise UnavailableError(f"PostgreSQL: no session of the pool became free in {timeout:g} s") from None
+            raise UnavailableError(f"PostgreSQL: no session of the pool became free in {patience:g} s") from None
+
+    async def _guarded(self, work: Callable[[Connection], Awaitable[T]], timeout: float) -> T:
+        # Here and not before: the server may have gone while we waited for a session.
+        if self._live.state.on(Switch.CIRCUIT_BREAKER) and not self._breaker.allows(time.monotonic()):
+            raise UnavailableError("PostgreSQL: circuit open")
         try:
-            result = await self._work(work, timeout - (time.monotonic() - now))
+            result = await self._work(work, timeout)
         except UnavailableError:
             self._breaker.failed(time.monotonic())
             raise
-        finally:
-            self._free.release()
         self._breaker.succeeded()
         return result
 
@@ -93,7 +102,6 @@ class Database:
             self._free.release()
 
     async def _work(self, work: Callable[[Connection], Awaitable[T]], timeout: float) -> T:
-        timeout = max(timeout, 0.001)
         try:
             connection = await self._take(min(self._settings.connect_timeout, timeout))
         except CONNECTION_ERRORS as error:

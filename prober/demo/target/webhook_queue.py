@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,7 @@ from prober.demo.target.messages import Message, Task
 NAME = "whatsapp-webhooks"
 REDIS_ERRORS = (RedisError, OSError, TimeoutError)
 BLOCK_SECONDS = 0.5  # how long a worker's BLMOVE waits; jobs with a priority are looked for between two
+ADDING_AT_ONCE = 16
 PRIORITY = 5  # of jobs while the fault stuck_queue piles up `prioritized`
 
 T = TypeVar("T")
@@ -38,6 +40,8 @@ class WebhookQueue:
     def __init__(self, settings: Settings, live: Live) -> None:
         self._live = live
         self._breaker = Breaker(failures=settings.breaker.failures, open_seconds=settings.breaker.open_seconds)
+        # More at once would each open a connection, and time out over it.
+        self._adding = asyncio.Semaphore(ADDING_AT_ONCE)
         self.redis = redis_client(settings.redis.url, settings.redis.timeout)
         self._blocking = redis_client(settings.redis.url, BLOCK_SECONDS + settings.redis.timeout)
         self.jobs = Queue(
@@ -54,16 +58,17 @@ class WebhookQueue:
         late, stuck = state.planted(LateProcessing), state.planted(StuckQueue)
         suffix = {Task.SKIP: ":skip", Task.AGAIN: f":again:{secrets.token_hex(4)}"}.get(task, "")
         try:
-            await self.guarded(
-                lambda: self.jobs.add(
-                    message.sid + suffix,
-                    "incoming",
-                    message.job(task),
-                    delay=late.delay_seconds if late is not None else 0.0,
-                    priority=PRIORITY if stuck is not None and stuck.pile == "prioritized" else 0,
-                    paused=stuck is not None and stuck.pile == "paused",
+            async with self._adding:
+                await self.guarded(
+                    lambda: self.jobs.add(
+                        message.sid + suffix,
+                        "incoming",
+                        message.job(task),
+                        delay=late.delay_seconds if late is not None else 0.0,
+                        priority=PRIORITY if stuck is not None and stuck.pile == "prioritized" else 0,
+                        paused=stuck is not None and stuck.pile == "paused",
+                    )
                 )
-            )
         except REDIS_ERRORS:
             return False
         return True
@@ -87,9 +92,9 @@ class WebhookQueue:
         self._breaker.succeeded()
         return result
 
-    def seems_down(self) -> bool:
-        """Whether the last thing Redis did was not to answer."""
-        return self._breaker.has_failed()
+    def failed_since(self, moment: float) -> bool:
+        """Whether Redis did not answer some time after this moment (monotonic seconds)."""
+        return self._breaker.failed_since(moment)
 
     async def close(self) -> None:
         """Give back every connection."""
