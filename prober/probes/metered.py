@@ -27,7 +27,7 @@ class Meter:
     def __init__(self) -> None:
         self.last_arrival = 0.0  # monotonic
         self.trouble: Exception | None = None  # why the connection closed, where that is known
-        self.transport: asyncio.BaseTransport | None = None
+        self.transport: asyncio.Transport | None = None
         self._may_read = MAX_ANSWER
 
     def named(self, error: Exception) -> Exception:
@@ -41,6 +41,11 @@ class Meter:
             # BufferError, IndexError, AttributeError …: the parser of asyncpg met what it did not expect.
             return GarbageError(f"{type(error).__name__} while reading what it sent")
         return error
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        if self.transport is not None:
+            self.transport.abort()
 
     def begin(self) -> None:
         """A request is about to be sent."""
@@ -72,7 +77,7 @@ class _MeteredProtocol(asyncio.Protocol):
         self._framing = Framing() if isinstance(inner, asyncpg.protocol.Protocol) else None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._meter.transport = transport
+        self._meter.transport = cast(asyncio.Transport, transport)  # that of uvloop says so of itself in no way
         self.inner.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
@@ -84,8 +89,7 @@ class _MeteredProtocol(asyncio.Protocol):
                 self._framing.check(data)
         except (GarbageError, OverrunError) as error:
             self._meter.trouble = error
-            if isinstance(self._meter.transport, asyncio.Transport):
-                self._meter.transport.abort()
+            self._meter.abort()
             return
         self.inner.data_received(data)
 

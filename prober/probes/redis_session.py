@@ -27,6 +27,7 @@ class RedisAddress:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     tls: ssl.SSLContext | None = None
+    tls_server_name: str | None = None  # whom the certificate has to name, if not `host`
     sentinels: tuple[Endpoint, ...] = ()
     sentinel_master: str = ""
     sentinel_username: str | None = None
@@ -48,30 +49,30 @@ async def open_session(
     and whatever `RedisConnection.ask` raises; then no connection is left.
     """
     if address.sentinels:
-        host, port = await _find_master(address, timeout)
-        connection = await _dial(host, port, None, address.tls, subscriber)
+        endpoint = await _find_master(address, timeout)
+        connection = await _dial(endpoint, address.tls, address.tls_server_name, subscriber=subscriber)
+    elif address.unix_socket is not None:
+        _, connection = await asyncio.get_running_loop().create_unix_connection(
+            lambda: RedisConnection(subscriber=subscriber), address.unix_socket
+        )
     else:
-        connection = await _dial(address.host, address.port, address.unix_socket, address.tls, subscriber)
+        endpoint = (address.host, address.port)
+        connection = await _dial(endpoint, address.tls, address.tls_server_name, subscriber=subscriber)
     await _greet(connection, address.username, address.password, address.db, client_name)
     return connection
 
 
 async def _dial(
-    host: str, port: int, unix_socket: str | None, tls: ssl.SSLContext | None, subscriber: bool
+    endpoint: Endpoint, tls: ssl.SSLContext | None, server_name: str | None, *, subscriber: bool = False
 ) -> RedisConnection:
-    loop = asyncio.get_running_loop()
-    if unix_socket is not None:
-        _, connection = await loop.create_unix_connection(
-            lambda: RedisConnection(subscriber=subscriber), unix_socket
-        )
-    else:
-        _, connection = await loop.create_connection(
-            lambda: RedisConnection(subscriber=subscriber),
-            host,
-            port,
-            ssl=tls,
-            server_hostname=host if tls is not None else None,
-        )
+    host, port = endpoint
+    _, connection = await asyncio.get_running_loop().create_connection(
+        lambda: RedisConnection(subscriber=subscriber),
+        host,
+        port,
+        ssl=tls,
+        server_hostname=(server_name or host) if tls is not None else None,
+    )
     return connection
 
 
@@ -117,7 +118,7 @@ async def _find_master(address: RedisAddress, timeout: float) -> Endpoint:
 
 
 async def _ask_sentinel(address: RedisAddress, host: str, port: int) -> Endpoint | None:
-    sentinel = await _dial(host, port, None, address.sentinel_tls, subscriber=False)
+    sentinel = await _dial((host, port), address.sentinel_tls, address.tls_server_name)
     try:
         await _greet(sentinel, address.sentinel_username, address.sentinel_password, 0, "synthetic-prober")
         command = pack("SENTINEL", "GET-MASTER-ADDR-BY-NAME", address.sentinel_master)

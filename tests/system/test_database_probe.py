@@ -407,8 +407,8 @@ async def test_a_server_that_goes_comes_back_as_another(postgres: Postgres, prep
             await postgres.wait_gone()
         else:
             await postgres.stop(mode=StopMode[how.upper()])
-        assert (await probe.run(run())).outcome in DEAD
-        assert (await probe.run(run(urgent=True))).outcome is Outcome.REFUSED
+        for urgent in (False, True, True):
+            assert (await probe.run(run(urgent=urgent))).outcome in DEAD
         await postgres.start()
         after = await probe.run(run(urgent=True))
     assert after.ok
@@ -472,7 +472,7 @@ async def test_the_tripwire_tells_when_the_server_goes(postgres: Postgres, how: 
     closed = await asyncio.wait_for(holding, 10)
     assert gone.mono <= closed.mono < gone.mono + 2
     await postgres.stop()
-    with pytest.raises(ConnectionError, match="ECONNREFUSED"):
+    with pytest.raises(ConnectionError, match="the database"):
         await tripwire.hold()
 
 
@@ -562,7 +562,7 @@ async def test_a_pooler_whose_server_is_gone_is_not_ok_and_recovers(
 
         await until(is_back)
         await pooler.stop()
-        assert (await probe.run(run(urgent=True))).outcome is Outcome.REFUSED
+        assert (await probe.run(run(urgent=True))).outcome in DEAD
 
 
 async def test_a_full_pooler_is_too_many_connections(prepared: str, pooler: PgBouncer) -> None:

@@ -31,6 +31,9 @@ ACL_RULE = (
     "+client|setname",
 )  # fmt: skip
 
+# A listening socket whose process is on its way out may still take a connection, and then resets it.
+DEAD = {Outcome.REFUSED, Outcome.CLOSED, Outcome.RESET}
+
 numbers = itertools.count(1)
 
 
@@ -242,7 +245,7 @@ async def test_loading_is_named_until_it_is_over(owner: Owner) -> None:
     await starting
     await probe.close()
     assert Outcome.LOADING in seen
-    assert set(seen) <= {Outcome.REFUSED, Outcome.LOADING, Outcome.OK}
+    assert set(seen) <= DEAD | {Outcome.LOADING, Outcome.OK}
 
 
 async def test_a_frozen_server_times_out_within_the_bound_and_is_asked_anew(
@@ -266,8 +269,8 @@ async def test_a_killed_server_is_refused_and_comes_back_as_another(
     before = await probe.run(run())
     redis_server.kill()
     await redis_server.wait_gone()
-    assert (await probe.run(run())).outcome in {Outcome.REFUSED, Outcome.CLOSED, Outcome.RESET}
-    assert (await probe.run(run(urgent=True))).outcome is Outcome.REFUSED
+    for urgent in (False, True, True):
+        assert (await probe.run(run(urgent=urgent))).outcome in DEAD
     await redis_server.start()
     after = await probe.run(run(urgent=True))
     assert after.ok
@@ -316,7 +319,7 @@ async def test_a_unix_socket(owner: Owner) -> None:
     probe = RedisProbe(RedisAddress(unix_socket=str(path), db=3), instance="test")
     assert (await probe.run(run())).ok
     server.kill()
-    assert (await probe.run(run())).outcome in {Outcome.REFUSED, Outcome.CLOSED, Outcome.RESET}
+    assert (await probe.run(run())).outcome in DEAD
     await probe.close()
 
 
@@ -330,7 +333,8 @@ async def test_the_tripwire_tells_of_a_kill(redis_server: RedisServer, client: R
     redis_server.kill()
     closed = await asyncio.wait_for(holding, 5)
     assert killed.mono <= closed.mono < killed.mono + 1
-    with pytest.raises(ConnectionError, match="ECONNREFUSED"):
+    await redis_server.wait_gone()
+    with pytest.raises(ConnectionError, match=f"127.0.0.1:{redis_server.port}"):
         await tripwire.hold()
 
 
@@ -379,7 +383,7 @@ async def test_sentinel_leads_to_the_new_master_past_one_that_is_gone(owner: Own
         while not seen or not seen[-1].ok:
             seen.append(await probe.run(run(urgent=True, timeout=1.0)))
             await asyncio.sleep(0.02)
-    assert seen[0].outcome in {Outcome.REFUSED, Outcome.CLOSED, Outcome.RESET}
+    assert seen[0].outcome in DEAD
     assert _run_id(seen[-1]) != _run_id(before)
     assert seen[-1].info is not None
     assert seen[-1].info.role == "master"
