@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -78,6 +78,8 @@ def assemble(config: Config, contract: Contract, intend: Intentions) -> Assemble
 
 def _client(config: Config) -> Client:
     endpoint = Endpoint.parse(config.target.url)
+    if config.target.tls is not None:
+        endpoint = replace(endpoint, server_name=config.target.tls.server_name)
     return Client(endpoint, tls=_tls(config.target.tls) if endpoint.tls else None)
 
 
@@ -237,6 +239,7 @@ def database_addresses(section: Database) -> tuple[DatabaseAddress | None, Datab
 def redis_address(section: Redis) -> RedisAddress:
     """Where Redis is, from a URL (redis://, rediss://, unix://) or through Sentinel."""
     password = None if section.password is None else section.password.get_secret_value()
+    server_name = None if section.tls is None else section.tls.server_name
     if section.sentinel is not None:
         sentinel = section.sentinel
         tls = None if section.tls is None else _tls(section.tls)
@@ -245,6 +248,7 @@ def redis_address(section: Redis) -> RedisAddress:
             username=section.username,
             password=password,
             tls=tls,
+            tls_server_name=server_name,
             sentinels=tuple((address.host, address.port) for address in sentinel.hosts),
             sentinel_master=sentinel.service,
             sentinel_username=sentinel.username,
@@ -262,4 +266,5 @@ def redis_address(section: Redis) -> RedisAddress:
         username=section.username or (unquote(parts.username) if parts.username else None),
         password=password or (unquote(parts.password) if parts.password else None),
         tls=_tls(section.tls) if secure else None,
+        tls_server_name=server_name,
     )

@@ -164,7 +164,7 @@ async def _attach_tls(
         lambda: protocol,
         sock=sock,
         ssl=tls,
-        server_hostname=endpoint.host.removesuffix("."),
+        server_hostname=endpoint.server_name or endpoint.host.removesuffix("."),
         # Our own timeout bounds all phases together and comes first; the loop's must not.
         ssl_handshake_timeout=timeout + 60.0,
         ssl_shutdown_timeout=_TLS_GOODBYE,

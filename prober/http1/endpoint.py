@@ -16,13 +16,15 @@ class Endpoint:
     """One server and the path that everything on it begins with.
 
     `host` is a name in ASCII (IDNA where needed) or an IP address without brackets; `path` is "" or begins
-    with a slash and does not end with one.
+    with a slash and does not end with one. `server_name` is what TLS asks for and finds in the certificate,
+    where that is not the host.
     """
 
     scheme: str
     host: str
     port: int
     path: str = ""
+    server_name: str | None = None
 
     @classmethod
     def parse(cls, url: str) -> Endpoint:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -216,3 +217,12 @@ async def test_staged_requests_are_completed_by_their_release(authority: Authori
         assert exchange.answer.body == b'v"}'
         assert exchange.sent == instant
         assert exchange.phases[Phase.TLS] == 0.0
+
+
+async def test_the_server_may_bear_another_name_than_its_host(authority: Authority) -> None:
+    context, _ = authority.server("orders.internal")
+    with serving(answer_each, context) as server:
+        endpoint = replace(Endpoint.parse(f"https://127.0.0.1:{server.port}"), server_name="orders.internal")
+        client = Client(endpoint, tls=tls_context(ca_file=authority.ca_file))
+        exchange = await client.exchange(build_request("GET", endpoint, "/"), timeout=20)
+    assert exchange.outcome is Outcome.OK
