@@ -1,93 +1,25 @@
-"""The database probe and its tripwire on real servers, directly and through PgBouncer."""
+"""The database probe on real servers: healthy, refusing, frozen, killed, read-only, back again."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import shutil
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
-import pytest_asyncio
 
-from prober.clock import now
-from prober.demo.pgbouncer import PgBouncer
 from prober.demo.postgres import Postgres, StopMode
 from prober.demo.process import Owner
 from prober.outcome import Outcome, ProbeName
-from prober.probes.base import Run
 from prober.probes.database import DatabaseProbe
 from prober.probes.database_session import DatabaseAddress
 from prober.probes.database_stats import AppPool
-from prober.probes.database_tripwire import DatabaseTripwire
 from prober.probes.schema import ensure_heartbeat, ensure_schema, grants
 from prober.result import DatabaseStats
 
-DEAD = {Outcome.REFUSED, Outcome.CLOSED, Outcome.RESET, Outcome.SHUTDOWN, Outcome.STARTING}
-
-numbers = itertools.count(1)
-
-
-def run(*, urgent: bool = False, timeout: float = 10.0) -> Run:
-    return Run(id=f"run{next(numbers)}", started=now(), timeout=timeout, urgent=urgent)
-
-
-async def until(condition: Callable[[], Awaitable[bool]], timeout: float = 20.0) -> None:
-    async with asyncio.timeout(timeout):
-        while not await condition():
-            await asyncio.sleep(0.02)
-
-
-@asynccontextmanager
-async def probing(
-    dsn: str, *, pooled: bool = False, pool: AppPool | None = None, details_every: float = 0.0
-) -> AsyncIterator[DatabaseProbe]:
-    probe = DatabaseProbe(
-        DatabaseAddress(dsn=dsn, pooled=pooled), instance="test", pool=pool, details_every=details_every
-    )
-    try:
-        yield probe
-    finally:
-        await probe.close()
-
-
-@asynccontextmanager
-async def connected(dsn: str, name: str = "someone") -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-    connection = await asyncpg.connect(dsn, server_settings={"application_name": name})
-    try:
-        yield connection
-    finally:
-        connection.terminate()
-
-
-@pytest_asyncio.fixture
-async def prepared(database: str) -> str:
-    """A database with our schema in it; its URL for the superuser."""
-    async with connected(database) as connection:
-        await ensure_schema(connection)
-    return database
-
-
-@pytest_asyncio.fixture
-async def role(postgres: Postgres, prepared: str) -> AsyncIterator[str]:
-    """The name of a login role without any grant, whose password is its name."""
-    name = f"role_{uuid.uuid4().hex[:8]}"
-    async with connected(prepared) as connection:
-        await connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{name}'")
-    yield name
-    async with connected(prepared) as connection:
-        await connection.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
-
-
-def as_role(dsn: str, role: str) -> str:
-    parts = urlsplit(dsn)
-    return f"postgresql://{role}:{role}@{parts.hostname}:{parts.port}{parts.path}"
+from .probing import GONE, as_role, connected, probing, run, until
 
 
 async def stats_of(dsn: str, pool: AppPool | None = None) -> tuple[DatabaseStats, str]:
@@ -408,7 +340,7 @@ async def test_a_server_that_goes_comes_back_as_another(postgres: Postgres, prep
         else:
             await postgres.stop(mode=StopMode[how.upper()])
         for urgent in (False, True, True):
-            assert (await probe.run(run(urgent=urgent))).outcome in DEAD
+            assert (await probe.run(run(urgent=urgent))).outcome in GONE | {Outcome.SHUTDOWN, Outcome.STARTING}
         await postgres.start()
         after = await probe.run(run(urgent=True))
     assert after.ok
@@ -457,119 +389,3 @@ async def test_a_standby_is_readonly_and_tells_its_lag(owner: Owner, postgres: P
     assert result.stats.replication_lag is not None
     assert result.stats.replication_lag >= 0
     await standby.stop()
-
-
-@pytest.mark.parametrize("how", ["kill", "fast", "immediate"])
-async def test_the_tripwire_tells_when_the_server_goes(postgres: Postgres, how: str) -> None:
-    tripwire = DatabaseTripwire(DatabaseAddress(dsn=postgres.dsn()), instance="test")
-    holding = asyncio.create_task(tripwire.hold())
-    await until(lambda: _is_held(postgres))
-    gone = now()
-    if how == "kill":
-        postgres.kill()
-    else:
-        os.kill(postgres.pid, StopMode[how.upper()].value)
-    closed = await asyncio.wait_for(holding, 10)
-    assert gone.mono <= closed.mono < gone.mono + 2
-    await postgres.stop()
-    with pytest.raises(ConnectionError, match="the database"):
-        await tripwire.hold()
-
-
-async def _is_held(postgres: Postgres) -> bool:
-    async with connected(postgres.dsn()) as connection:
-        return bool(
-            await connection.fetchval(
-                "SELECT count(*) FROM pg_stat_activity"
-                " WHERE application_name = 'synthetic-prober/test/tripwire' AND state = 'idle'"
-                " AND query LIKE 'SET idle_session_timeout%'"
-            )
-        )
-
-
-async def test_the_tripwire_outlives_the_idle_timeout_of_the_server(
-    postgres: Postgres, prepared: str, role: str
-) -> None:
-    async with connected(prepared) as connection:
-        await connection.execute(f"ALTER ROLE {role} SET idle_session_timeout = '1s'")
-    login = as_role(prepared, role)
-    async with connected(login) as ordinary:
-        tripwire = DatabaseTripwire(DatabaseAddress(dsn=login), instance="test")
-        holding = asyncio.create_task(tripwire.hold())
-        await until(lambda: _is_held(postgres))
-        ordinary_again = await asyncpg.connect(login)
-
-        async def is_sent_away() -> bool:
-            return ordinary.is_closed() and ordinary_again.is_closed()
-
-        await until(is_sent_away)
-    assert not holding.done()
-    holding.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await holding
-
-
-def test_a_tripwire_through_a_pooler_is_refused() -> None:
-    with pytest.raises(ValueError, match="pooler"):
-        DatabaseTripwire(DatabaseAddress(dsn="postgresql://h/d", pooled=True), instance="test")
-
-
-@pytest_asyncio.fixture
-async def pooler(owner: Owner, postgres: Postgres) -> PgBouncer:
-    """A PgBouncer in transaction mode, with one server connection for two clients."""
-    pooler = PgBouncer(
-        owner,
-        owner.directory / "pgbouncer",
-        postgres,
-        settings={"default_pool_size": 2, "max_client_conn": 20, "server_login_retry": 1},
-    )
-    await pooler.start()
-    return pooler
-
-
-async def test_through_a_pooler_in_transaction_mode(postgres: Postgres, prepared: str, pooler: PgBouncer) -> None:
-    dsn = pooler.dsn(dbname=urlsplit(prepared).path[1:])
-    probes = [
-        DatabaseProbe(DatabaseAddress(dsn=dsn, pooled=True), instance=f"test{number}", details_every=0.0)
-        for number in range(6)
-    ]
-    for number in range(5):
-        results = await asyncio.gather(*(probe.run(run(urgent=number > 3)) for probe in probes))
-        assert [result.outcome for result in results] == [Outcome.OK] * 6, [result.detail for result in results]
-        assert {result.probe for result in results} == {ProbeName.DATABASE_POOLED}
-        assert {result.stats for result in results} == {None}
-    for probe in probes:
-        await probe.close()
-    async with connected(prepared) as connection:
-        assert await connection.fetchval("SELECT sum(beat) FROM prober.heartbeat") == 30
-
-
-async def test_a_pooler_whose_server_is_gone_is_not_ok_and_recovers(
-    postgres: Postgres, prepared: str, pooler: PgBouncer
-) -> None:
-    async with probing(pooler.dsn(dbname=urlsplit(prepared).path[1:]), pooled=True) as probe:
-        assert (await probe.run(run())).ok
-        postgres.kill()
-        await postgres.wait_gone()
-        for urgent in (False, True, True):
-            result = await probe.run(run(urgent=urgent, timeout=1.0))
-            assert not result.ok
-            assert result.outcome is not Outcome.ERROR, result.detail
-        await postgres.start()
-
-        async def is_back() -> bool:
-            return (await probe.run(run(urgent=True, timeout=1.0))).ok
-
-        await until(is_back)
-        await pooler.stop()
-        assert (await probe.run(run(urgent=True))).outcome in DEAD
-
-
-async def test_a_full_pooler_is_too_many_connections(prepared: str, pooler: PgBouncer) -> None:
-    dsn = pooler.dsn(dbname=urlsplit(prepared).path[1:])
-    await pooler.stop()
-    pooler.settings["max_client_conn"] = 1
-    await pooler.start()
-    async with probing(dsn, pooled=True) as first, probing(dsn, pooled=True) as second:
-        assert (await first.run(run())).ok
-        assert (await second.run(run())).outcome is Outcome.TOO_MANY_CONNECTIONS

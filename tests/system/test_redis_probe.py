@@ -3,58 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
-from prober.clock import now
 from prober.demo.process import Owner
 from prober.demo.redis_server import RedisServer, Sentinel
 from prober.outcome import Outcome
-from prober.probes.base import Run
 from prober.probes.redis import RedisProbe
 from prober.probes.redis_session import RedisAddress
 from prober.probes.redis_tripwire import RedisTripwire
 from prober.result import RedisResult
 
-# What the documentation says the probe needs, in the words of Redis 6; Redis 7 can say `%R~bull:*`.
-ACL_RULE = (
-    "resetchannels", "&synthetic-prober:*", "~synthetic-prober:*", "~bull:*", "-@all",
-    "+ping", "+set", "+get", "+del", "+info", "+time", "+llen", "+zcard", "+zcount", "+subscribe",
-    "+client|setname",
-)  # fmt: skip
-
-# A listening socket whose process is on its way out may still take a connection, and then resets it.
-DEAD = {Outcome.REFUSED, Outcome.CLOSED, Outcome.RESET}
-
-numbers = itertools.count(1)
-
-
-def run(*, urgent: bool = False, timeout: float = 5.0) -> Run:
-    return Run(id=f"run{next(numbers)}", started=now(), timeout=timeout, urgent=urgent)
+from .probing import ACL_RULE, GONE, command, has_subscriber, run, until
 
 
 def probe_of(server: RedisServer, queues: tuple[str, ...] = ()) -> RedisProbe:
     address = RedisAddress(port=server.port, password=server.password)
     return RedisProbe(address, instance="test", queues=queues, details_every=0.0)
-
-
-async def until(condition: Callable[[], Awaitable[bool]], timeout: float = 20.0) -> None:
-    async with asyncio.timeout(timeout):
-        while not await condition():
-            await asyncio.sleep(0.02)
-
-
-async def command(client: Redis, *words: str | int) -> Any:
-    """Send what the client has no typed method for."""
-    return await client.execute_command(*words)  # type: ignore[no-untyped-call]
 
 
 @pytest_asyncio.fixture
@@ -64,54 +34,48 @@ async def probe(redis_server: RedisServer) -> AsyncIterator[RedisProbe]:
     await probe.close()
 
 
-@pytest_asyncio.fixture
-async def client(redis_server: RedisServer) -> AsyncIterator[Redis]:
-    client = redis_server.client()
-    yield client
-    with contextlib.suppress(ConnectionError):
-        await client.aclose()
-
-
-async def test_a_healthy_server_is_measured_and_left_clean(probe: RedisProbe, client: Redis) -> None:
+async def test_a_healthy_server_is_measured_and_left_clean(probe: RedisProbe, redis_client: Redis) -> None:
     result = await probe.run(run())
     assert result.outcome is Outcome.OK
     assert set(result.operations) == {"ping", "write", "read", "delete"}
     assert all(0 < latency < result.duration for latency in result.operations.values())
     assert result.info is not None
-    told = await client.info()
+    told = await redis_client.info()
     assert (result.info.run_id, result.info.role) == (told["run_id"], "master")
     assert result.info.used_memory > 0
-    assert await client.dbsize() == 0
+    assert await redis_client.dbsize() == 0
 
 
-async def test_one_connection_serves_all_healthy_runs(probe: RedisProbe, client: Redis) -> None:
+async def test_one_connection_serves_all_healthy_runs(probe: RedisProbe, redis_client: Redis) -> None:
     for _ in range(5):
         assert (await probe.run(run())).ok
-    told = await client.info("stats")
-    assert told["total_connections_received"] <= 3  # the fixture's readiness check, this client, the probe
+    told = await redis_client.info("stats")
+    assert told["total_connections_received"] <= 3  # the fixture's readiness check, this redis_client, the probe
 
 
-async def test_urgent_runs_connect_afresh_and_leave_only_what_expires(probe: RedisProbe, client: Redis) -> None:
-    before = (await client.info("stats"))["total_connections_received"]
+async def test_urgent_runs_connect_afresh_and_leave_only_what_expires(
+    probe: RedisProbe, redis_client: Redis
+) -> None:
+    before = (await redis_client.info("stats"))["total_connections_received"]
     for _ in range(3):
         result = await probe.run(run(urgent=True))
         assert set(result.operations) == {"ping", "write"}
         assert result.info is not None
-    assert (await client.info("stats"))["total_connections_received"] == before + 3
-    for key in await client.keys():
+    assert (await redis_client.info("stats"))["total_connections_received"] == before + 3
+    for key in await redis_client.keys():
         assert str(key).startswith("synthetic-prober:test:")
-        assert 0 < await client.ttl(key) <= 60
+        assert 0 < await redis_client.ttl(key) <= 60
 
 
 async def test_the_backlog_counts_what_waits_and_not_what_is_due_later(
-    redis_server: RedisServer, client: Redis
+    redis_server: RedisServer, redis_client: Redis
 ) -> None:
     due = int(time.time() * 1000)
-    await client.rpush("bull:mail:wait", "1", "2")
-    await client.rpush("bull:mail:paused", "3")
-    await client.zadd("bull:mail:prioritized", {"4": 1.0, "5": 2.0})
-    await client.zadd("bull:mail:delayed", {"6": (due - 1000) * 4096 + 7.0, "7": (due + 3_600_000) * 4096})
-    await client.rpush("bull:mail:active", "8")
+    await redis_client.rpush("bull:mail:wait", "1", "2")
+    await redis_client.rpush("bull:mail:paused", "3")
+    await redis_client.zadd("bull:mail:prioritized", {"4": 1.0, "5": 2.0})
+    await redis_client.zadd("bull:mail:delayed", {"6": (due - 1000) * 4096 + 7.0, "7": (due + 3_600_000) * 4096})
+    await redis_client.rpush("bull:mail:active", "8")
     probe = probe_of(redis_server, ("mail", "empty"))
     result = await probe.run(run())
     await probe.close()
@@ -129,9 +93,9 @@ async def test_details_come_only_every_so_often(redis_server: RedisServer) -> No
 
 
 async def test_the_least_privilege_user_of_the_documentation_is_enough(
-    redis_server: RedisServer, client: Redis
+    redis_server: RedisServer, redis_client: Redis
 ) -> None:
-    await command(client, "ACL", "SETUSER", "prober", "on", ">secret", *ACL_RULE)
+    await command(redis_client, "ACL", "SETUSER", "prober", "on", ">secret", *ACL_RULE)
     address = RedisAddress(port=redis_server.port, username="prober", password="secret")
     probe = RedisProbe(address, instance="test", queues=("mail",))
     result = await probe.run(run())
@@ -140,12 +104,8 @@ async def test_the_least_privilege_user_of_the_documentation_is_enough(
     assert result.info is not None
     assert result.backlog == {"mail": 0}
     holding = asyncio.create_task(RedisTripwire(address, instance="test").hold())
-    await until(lambda: _has_subscriber(client))
+    await until(lambda: has_subscriber(redis_client))
     holding.cancel()
-
-
-async def _has_subscriber(client: Redis) -> bool:
-    return bool((await client.pubsub_numsub("synthetic-prober:test"))[0][1])
 
 
 @pytest.mark.parametrize(
@@ -153,9 +113,9 @@ async def _has_subscriber(client: Redis) -> bool:
     [("-set", Outcome.DENIED, "SET"), ("-ping", Outcome.DENIED, "PING"), ("-info", Outcome.OK, "INFO")],
 )
 async def test_a_missing_permission_is_named(
-    redis_server: RedisServer, client: Redis, rule: str, outcome: Outcome, word: str
+    redis_server: RedisServer, redis_client: Redis, rule: str, outcome: Outcome, word: str
 ) -> None:
-    await command(client, "ACL", "SETUSER", "prober", "on", ">secret", *ACL_RULE, rule)
+    await command(redis_client, "ACL", "SETUSER", "prober", "on", ">secret", *ACL_RULE, rule)
     probe = RedisProbe(RedisAddress(port=redis_server.port, username="prober", password="secret"), instance="test")
     result = await probe.run(run())
     await probe.close()
@@ -180,14 +140,14 @@ async def test_a_wrong_password_is_named_and_not_repeated(
     assert "wrong'" not in result.detail
 
 
-async def test_a_full_server_is_oom_and_still_tells_of_itself(probe: RedisProbe, client: Redis) -> None:
-    await client.config_set("maxmemory-policy", "noeviction")
-    await client.config_set("maxmemory", "1")
+async def test_a_full_server_is_oom_and_still_tells_of_itself(probe: RedisProbe, redis_client: Redis) -> None:
+    await redis_client.config_set("maxmemory-policy", "noeviction")
+    await redis_client.config_set("maxmemory", "1")
     result = await probe.run(run())
     assert result.outcome is Outcome.OOM
     assert set(result.operations) == {"ping"}
     assert result.info is not None
-    await client.config_set("maxmemory", "0")
+    await redis_client.config_set("maxmemory", "0")
     assert (await probe.run(run(urgent=True))).ok
 
 
@@ -204,35 +164,35 @@ async def test_a_replica_is_readonly(owner: Owner, redis_server: RedisServer) ->
     assert result.info.role == "slave"
 
 
-async def test_too_many_clients(probe: RedisProbe, client: Redis) -> None:
-    await client.config_set("maxclients", "1")
+async def test_too_many_clients(probe: RedisProbe, redis_client: Redis) -> None:
+    await redis_client.config_set("maxclients", "1")
     for urgent in (False, True):
         assert (await probe.run(run(urgent=urgent))).outcome is Outcome.TOO_MANY_CONNECTIONS
 
 
-async def test_a_failed_snapshot_refuses_writes(probe: RedisProbe, client: Redis, tmp_path: Path) -> None:
+async def test_a_failed_snapshot_refuses_writes(probe: RedisProbe, redis_client: Redis, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir(mode=0o777)
-    await client.config_set("dir", str(gone))
+    await redis_client.config_set("dir", str(gone))
     gone.rmdir()
-    await client.config_set("save", "3600 1")
-    await client.bgsave()
+    await redis_client.config_set("save", "3600 1")
+    await redis_client.bgsave()
 
     async def failed() -> bool:
-        return bool((await client.info("persistence"))["rdb_last_bgsave_status"] == "err")
+        return bool((await redis_client.info("persistence"))["rdb_last_bgsave_status"] == "err")
 
     await until(failed)
     assert (await probe.run(run())).outcome is Outcome.MISCONF
-    await client.config_set("save", "")  # or it would not stop without a snapshot
+    await redis_client.config_set("save", "")  # or it would not stop without a snapshot
 
 
 async def test_loading_is_named_until_it_is_over(owner: Owner) -> None:
     server = RedisServer(owner, owner.directory / "redis", settings={"rdbcompression": "no"})
     await server.start()
-    client = server.client()
-    await command(client, "DEBUG", "POPULATE", 1500, "key", 10_000)
-    await client.save()
-    await client.aclose()
+    redis_client = server.client()
+    await command(redis_client, "DEBUG", "POPULATE", 1500, "key", 10_000)
+    await redis_client.save()
+    await redis_client.aclose()
     server.kill()
     server.settings["key-load-delay"] = 1000  # µs; it answers once every two megabytes
     starting = asyncio.create_task(server.start())
@@ -245,7 +205,7 @@ async def test_loading_is_named_until_it_is_over(owner: Owner) -> None:
     await starting
     await probe.close()
     assert Outcome.LOADING in seen
-    assert set(seen) <= DEAD | {Outcome.LOADING, Outcome.OK}
+    assert set(seen) <= GONE | {Outcome.LOADING, Outcome.OK}
 
 
 async def test_a_frozen_server_times_out_within_the_bound_and_is_asked_anew(
@@ -270,7 +230,7 @@ async def test_a_killed_server_is_refused_and_comes_back_as_another(
     redis_server.kill()
     await redis_server.wait_gone()
     for urgent in (False, True, True):
-        assert (await probe.run(run(urgent=urgent))).outcome in DEAD
+        assert (await probe.run(run(urgent=urgent))).outcome in GONE
     await redis_server.start()
     after = await probe.run(run(urgent=True))
     assert after.ok
@@ -287,9 +247,9 @@ async def test_an_ordinary_restart_between_two_runs_shows_as_another_identity(
     assert _run_id(after) != _run_id(before)
 
 
-async def test_a_lost_connection_alone_keeps_the_identity(probe: RedisProbe, client: Redis) -> None:
+async def test_a_lost_connection_alone_keeps_the_identity(probe: RedisProbe, redis_client: Redis) -> None:
     before = await probe.run(run())
-    await client.client_kill_filter(_type="normal", skipme=True)
+    await redis_client.client_kill_filter(_type="normal", skipme=True)
     after = await probe.run(run())
     assert after.ok
     assert _run_id(after) == _run_id(before)
@@ -319,42 +279,8 @@ async def test_a_unix_socket(owner: Owner) -> None:
     probe = RedisProbe(RedisAddress(unix_socket=str(path), db=3), instance="test")
     assert (await probe.run(run())).ok
     server.kill()
-    assert (await probe.run(run())).outcome in DEAD
+    assert (await probe.run(run())).outcome in GONE
     await probe.close()
-
-
-async def test_the_tripwire_tells_of_a_kill(redis_server: RedisServer, client: Redis) -> None:
-    tripwire = RedisTripwire(RedisAddress(port=redis_server.port), instance="test")
-    holding = asyncio.create_task(tripwire.hold())
-    await until(lambda: _has_subscriber(client))
-    await client.aclose()
-    assert not holding.done()
-    killed = now()
-    redis_server.kill()
-    closed = await asyncio.wait_for(holding, 5)
-    assert killed.mono <= closed.mono < killed.mono + 1
-    await redis_server.wait_gone()
-    with pytest.raises(ConnectionError, match=f"127.0.0.1:{redis_server.port}"):
-        await tripwire.hold()
-
-
-async def test_the_tripwire_outlives_the_idle_timeout_of_the_server(owner: Owner) -> None:
-    server = RedisServer(owner, owner.directory / "redis", settings={"timeout": 1})
-    await server.start()
-    holding = asyncio.create_task(RedisTripwire(RedisAddress(port=server.port), instance="test").hold())
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    assert await asyncio.wait_for(reader.read(), 20) == b""  # an ordinary idle client is sent away
-    writer.close()
-    assert not holding.done()
-    server.kill()
-    assert (await asyncio.wait_for(holding, 5)).mono <= now().mono
-
-
-async def test_the_tripwire_says_when_it_may_not_subscribe(redis_server: RedisServer, client: Redis) -> None:
-    await command(client, "ACL", "SETUSER", "prober", "on", ">secret", *ACL_RULE, "-subscribe")
-    address = RedisAddress(port=redis_server.port, username="prober", password="secret")
-    with pytest.raises(ConnectionError, match="SUBSCRIBE"):
-        await RedisTripwire(address, instance="test").hold()
 
 
 async def test_sentinel_leads_to_the_new_master_past_one_that_is_gone(owner: Owner) -> None:
@@ -383,7 +309,7 @@ async def test_sentinel_leads_to_the_new_master_past_one_that_is_gone(owner: Own
         while not seen or not seen[-1].ok:
             seen.append(await probe.run(run(urgent=True, timeout=1.0)))
             await asyncio.sleep(0.02)
-    assert seen[0].outcome in DEAD
+    assert seen[0].outcome in GONE
     assert _run_id(seen[-1]) != _run_id(before)
     assert seen[-1].info is not None
     assert seen[-1].info.role == "master"
