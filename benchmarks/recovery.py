@@ -35,7 +35,7 @@ class Trial:
 
 
 class Outside:
-    """Asks a service every millisecond from a thread of its own: when it ceased to answer, and when it did again."""
+    """Asks a service every millisecond from a thread of its own: when it ceased to answer, and began again."""
 
     def __init__(self, answers: Callable[[], bool]) -> None:
         self._answers = answers
@@ -177,9 +177,9 @@ async def measure(times: int = 10) -> str:
         "within",
     ]
     return (
-        f"{times} times each, intervals and timeouts at their defaults. *True* and *measured* are "
-        "medians; *true* is what an observer outside the prober saw, which asks every millisecond. *Within*: the error is no larger than the "
-        "uncertainty that the outage itself states.\n\n" + table(header, rows)
+        f"{times} times each, intervals and timeouts at their defaults. *True* and *measured* are medians; *true* "
+        "is what an observer outside the prober saw, which asks every millisecond. *Within*: the error is no "
+        "larger than the uncertainty that the outage itself states.\n\n" + table(header, rows)
     )
 
 

@@ -50,6 +50,12 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--json", action="store_true", help="machine-readable output")
     command.set_defaults(command=_check)
 
+    command = commands.add_parser("doctor", parents=[common], help="make what the target's database has to hold")
+    command.add_argument(
+        "--setup", action="store_true", required=True, help="create our schema and the synthetic fixtures"
+    )
+    command.set_defaults(command=_doctor)
+
     command = commands.add_parser("demo", help="a whole stack of its own, and the daemon watching it")
     command.add_argument("--duration", type=_duration, metavar="60s", help="end after this long (default: Ctrl-C)")
     command.add_argument("--listen", metavar="HOST:PORT", help="where the daemon listens (default: a free port)")
@@ -94,6 +100,12 @@ def _check(given: argparse.Namespace) -> int:
     from prober.cli.check import check
 
     return check(given.config, as_json=given.json)
+
+
+def _doctor(given: argparse.Namespace) -> int:
+    from prober.cli.doctor import set_up_target
+
+    return set_up_target(given.config)
 
 
 def _demo(given: argparse.Namespace) -> int:

@@ -71,7 +71,8 @@ def correct_races(draw: st.DrawFn) -> tuple[list[VendorAnswer], RaceRows | None]
     """A target that keeps its promise, seen through a network that loses and limits answers."""
     contenders = draw(st.integers(2, 8))
     reached = [draw(st.booleans()) for _ in range(contenders)]
-    winner = draw(st.sampled_from([n for n, there in enumerate(reached) if there] or [None]))
+    present: list[int | None] = [n for n, there in enumerate(reached) if there]
+    winner = draw(st.sampled_from(present or [None]))
     claims = []
     for n in range(contenders):
         truth = WON if n == winner else LOST
