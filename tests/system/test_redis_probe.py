@@ -216,7 +216,7 @@ async def test_a_frozen_server_times_out_within_the_bound_and_is_asked_anew(
     for urgent in (False, True):
         result = await probe.run(run(urgent=urgent, timeout=0.3))
         assert result.outcome is Outcome.TIMEOUT
-        assert 0.3 <= result.duration < 3
+        assert 0.2 < result.duration < 3
     redis_server.thaw()
     result = await probe.run(run())
     assert result.ok
