@@ -61,7 +61,8 @@ class Stack:
         public = obstacle(self.directory, unprivileged_user()) is None
         base = self.directory if public else self.owner.directory
         self.postgres = Postgres(self.owner, base / "postgres")
-        self.redis = RedisServer(self.owner, self.directory / "redis")
+        # A message taken while PostgreSQL is down exists in Redis alone: it has to survive a crash of that too.
+        self.redis = RedisServer(self.owner, self.directory / "redis", settings={"appendonly": "yes"})
         self.config_file = self.directory / "config.yaml"
         self.data_dir = self.directory / "prober-data"
         self.watcher = Watcher(self.owner, self.directory / "prober", self.config_file, self.listen_port)
