@@ -20,15 +20,17 @@ from prober.config.model import Config
 from prober.contract import Contract
 from prober.daemon.assembly import Assembled, Intentions, assemble
 from prober.daemon.outlet import Outlet, tell_journal_news
-from prober.daemon.reactions import ORDERS, Reactions
+from prober.daemon.reactions import Reactions
+from prober.daemon.sweep import ORDERS, OrderSweep
 from prober.daemon.watch import Watch, Watched
-from prober.event import Event, LoopLag, OutageChanged, Started
+from prober.event import Event, LoopLag, Outage, OutageChanged, Started
 from prober.judge.outage import Tracking
 from prober.judge.service_clock import ServiceClock
 from prober.judge.win_rate import RaceWindow
 from prober.log import is_console
 from prober.outcome import OutageState, ProbeName
 from prober.probes.effects import EffectWatch
+from prober.probes.synthetic import Mark
 from prober.publish.frames import LogFormat
 from prober.publish.journal import Journal, Keep, Restored
 from prober.publish.link import Link, WebProcessError
@@ -40,6 +42,8 @@ log = structlog.get_logger()
 LAG_EVERY = 1.0
 # Services without which nothing is processed: while one is down no message can be called lost.
 PROCESSING_NEEDS = (ProbeName.REDIS, ProbeName.DATABASE)
+# Runs under way at the end get this share of `shutdown_timeout` to finish; what they made is undone in the rest.
+FINISH_SHARE = 0.5
 # Probes start a little apart, so that they do not disturb each other; all within the first second.
 STAGGER = 0.1
 
@@ -77,6 +81,7 @@ class Daemon:
         reactions = self._reactions(restored)
         self._link.send(self._started(assembled, restored))
         effects = self._effects(assembled, reactions, restored)
+        sweep = self._sweep(assembled, reactions, restored)
         self._watches = [
             Watch(
                 _resumed(watched, restored),
@@ -87,33 +92,50 @@ class Daemon:
             )
             for n, watched in enumerate(assembled.watched)
         ]
+        for outage in _open(assembled, restored):
+            if outage.probe in PROCESSING_NEEDS:
+                self._service_clock.went_down(outage.probe, outage.began.mono)
         calendar = self._calendar()
         try:
-            await self._watch(effects)
+            await self._watch(effects, sweep)
         finally:
             calendar.shutdown(wait=False)
             await assembled.close()
         return self._stop.ending
 
-    async def _watch(self, effects: EffectWatch | None) -> None:
+    async def _watch(self, effects: EffectWatch | None, sweep: OrderSweep | None) -> None:
         """Run everything until stopped, then give what is in flight its time to finish."""
         probing = [asyncio.create_task(watch.forever(), name=watch.name) for watch in self._watches]
         others = [asyncio.create_task(self._measure_lag(), name="lag")]
         if effects is not None:
             others.append(asyncio.create_task(effects.forever(), name="effects"))
+        if sweep is not None:
+            others.append(asyncio.create_task(sweep.forever(), name="sweep"))
         stopped = asyncio.create_task(self._stop.asked.wait())
         done, _ = await asyncio.wait([stopped, *probing, *others], return_when=asyncio.FIRST_COMPLETED)
         for task in done - {stopped}:
             # None of them ever returns: this is a fault of ours, and a supervisor has to start us afresh.
             log.error("a part of the prober ended", part=task.get_name(), error=repr(task.exception()))
             self._stop.fault()
+        await self._wind_down(probing, effects)
+        for task in [*others, stopped]:
+            task.cancel()
+        await asyncio.wait([*others, stopped])
+
+    async def _wind_down(self, probing: list[asyncio.Task[None]], effects: EffectWatch | None) -> None:
+        """Finish or undo what is in flight, all of it within `shutdown_timeout`."""
+        ends = time.monotonic() + self._config.shutdown_timeout
         for watch in self._watches:
             watch.stop()
-        _, unfinished = await asyncio.wait(probing, timeout=self._config.shutdown_timeout)
-        for task in [*unfinished, *others, stopped]:
+        _, unfinished = await asyncio.wait(probing, timeout=self._config.shutdown_timeout * FINISH_SHARE)
+        for task in unfinished:
             task.cancel()
-        # A race that is cut off removes its order on the way out.
-        await asyncio.wait([*unfinished, *others], timeout=self._config.shutdown_timeout)
+        settling = [] if effects is None else [asyncio.create_task(effects.drained())]
+        # A race that is cut off removes its order on the way out; a message has its rows removed once it is done.
+        if ending := [*unfinished, *settling]:
+            await asyncio.wait(ending, timeout=max(0.0, ends - time.monotonic()))
+        for task in settling:
+            task.cancel()
 
     def _publish(self, event: Event) -> None:
         if isinstance(event, OutageChanged) and event.probe in PROCESSING_NEEDS and event.outage is not None:
@@ -149,6 +171,20 @@ class Daemon:
         reactions.effects = effects
         return effects
 
+    def _sweep(self, assembled: Assembled, reactions: Reactions, restored: Restored) -> OrderSweep | None:
+        if assembled.witness is None:
+            return None
+        sweep = OrderSweep(
+            self._contract.race,
+            assembled.witness,
+            Mark(self._config.instance),
+            cleaned=self._outlet.cleaned,
+            publish=self._publish,
+        )
+        sweep.resume(restored.marks, once_more_after=self._config.probes.webhook.processing_deadline)
+        reactions.sweep = sweep
+        return sweep
+
     def _down_since(self) -> Mapping[ProbeName, Instant]:
         """The services that are down now, each with the beginning of its outage."""
         return {
@@ -182,7 +218,7 @@ class Daemon:
         return Started(
             instance=config.instance,
             at=now(),
-            environment=config.target.environment,
+            environment=config.target.environment.value,
             probes={w.probe.name: w.timing.timeout for w in assembled.watched},
             queues=contract.queues.names if config.probes.redis.enabled else (),
             datname=None if dsn is None else urlsplit(dsn.get_secret_value()).path.lstrip("/") or None,
@@ -194,8 +230,14 @@ class Daemon:
             last_violations=restored.last_violations,
             lost=restored.lost,
             late=restored.late,
-            recent_outages=(*restored.recent_outages, *restored.open_outages),
+            recent_outages=(*restored.recent_outages, *_open(assembled, restored)),
         )
+
+
+def _open(assembled: Assembled, restored: Restored) -> tuple[Outage, ...]:
+    """The outages under way of what is still watched: of a probe that was taken out, nobody would see the end."""
+    tracked = {watched.probe.name for watched in assembled.watched if watched.tracking is not None}
+    return tuple(outage for outage in restored.open_outages if outage.probe in tracked)
 
 
 def _resumed(watched: Watched, restored: Restored) -> Watched:
@@ -209,8 +251,9 @@ def _resumed(watched: Watched, restored: Restored) -> Watched:
 
 async def run_daemon(config: Config, contract: Contract, web: WebSettings, redact: Callable[[str], str]) -> Ending:
     """Run until SIGTERM or SIGINT, or until the web process is gone."""
-    loop = asyncio.get_running_loop()
     stop = _Stop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.asked_to)
     try:
         link = await Link.start(
             config.listen.host,
@@ -230,8 +273,6 @@ async def run_daemon(config: Config, contract: Contract, web: WebSettings, redac
     )
     try:
         async with journal:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, stop.asked_to)
             log.info("prober runs", instance=config.instance, listen=link.ready.url, version=__version__)
             return await Daemon(config, contract, journal, link, stop).run()
     finally:
