@@ -8,178 +8,268 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from pydantic_core import PydanticCustomError
 
-from prober.outcome import Claim, ProbeName
+from prober.outcome import Claim, Mode, ProbeName
+from prober.sql import Sql
 
 SHIPPED = Path(__file__).parent / "contracts"
-
-Status = int
 
 
 class _Part(BaseModel):
     """Frozen, and strict about unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
-_PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
+def _fault(sentence: str) -> PydanticCustomError:
+    """An error whose message is `sentence`, at the place of the value that is checked."""
+    return PydanticCustomError("value", "{sentence}", {"sentence": sentence})
 
 
-class Sql(_Part):
-    """One statement with `:name` parameters, and the same with `$1` ones for the driver."""
+def _statuses(least: int, most: int, *but: int) -> AfterValidator:
+    def check(found: tuple[int, ...]) -> tuple[int, ...]:
+        exceptions = f" except {' and '.join(map(str, but))}" if but else ""
+        if not found or any(not least <= status <= most or status in but for status in found):
+            raise _fault(f"expected one or more HTTP statuses from {least} to {most}{exceptions}")
+        return found
 
-    text: str
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, value: Any) -> Any:
-        return {"text": value} if isinstance(value, str) else value
-
-    @cached_property
-    def parameters(self) -> tuple[str, ...]:
-        """The names in the order of their first use."""
-        return tuple(dict.fromkeys(_PARAMETER.findall(self.text)))
-
-    @cached_property
-    def query(self) -> str:
-        """The statement as PostgreSQL wants it: `:name` as `$n`, casts (`::text`) untouched."""
-        index = {name: f"${n}" for n, name in enumerate(self.parameters, 1)}
-        return _PARAMETER.sub(lambda found: index[found[1]], self.text)
-
-    def arguments(self, values: Mapping[str, object]) -> list[object]:
-        """Pick the parameters from `values`; KeyError if the contract asks for one that does not exist."""
-        return [values[name] for name in self.parameters]
+    return AfterValidator(check)
 
 
-def _known_parameters(known: frozenset[str], *statements: Sql) -> None:
-    for statement in statements:
-        for name in statement.parameters:
-            if name not in known:
-                raise ValueError(f"unknown parameter :{name}; known here: {', '.join(sorted(known))}")
+_Statuses = tuple[Annotated[int, Field(strict=True)], ...]
+AnyStatus = Annotated[_Statuses, _statuses(200, 599)]
+
+# What our client puts into the request line and into headers (RFC 9110, 5.5 and 5.6.2; RFC 9112, 3.2.1).
+_TARGET = re.compile(r"/[!-~]*")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t -~]*")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}", re.ASCII)
+_OURS = frozenset(
+    {"host", "content-length", "transfer-encoding", "content-type", "traceparent", "x-synthetic-probe"}
+)
+
+
+def _path(path: str) -> str:
+    if not _TARGET.fullmatch(path):
+        raise _fault("expected a path that begins with a slash and holds no blank, such as /health")
+    return path
+
+
+def _constant_path(path: str) -> str:
+    if _PLACEHOLDER.search(path):
+        raise _fault("expected a path without {…}: nothing is filled in here")
+    return _path(path)
+
+
+def _header_name(name: str) -> str:
+    if not _TOKEN.fullmatch(name):
+        raise _fault("expected the name of a header, such as X-Twilio-Signature")
+    return name
+
+
+def _headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    for name, value in headers.items():
+        if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value) or _PLACEHOLDER.search(value):
+            raise _fault(f"expected headers as they are sent, in ASCII and without {{…}}; {name!r} is not")
+        if name.lower() in _OURS:
+            raise _fault(f"expected headers that prober does not write itself; it writes {name}")
+    return headers
+
+
+RequestPath = Annotated[str, AfterValidator(_path)]
+ConstantPath = Annotated[str, AfterValidator(_constant_path)]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+Headers = Annotated[Mapping[str, str], AfterValidator(_headers)]
+
+
+def _filled(known: frozenset[str], templates: Iterable[str], *needed: str) -> None:
+    """Check the placeholders of templates that belong together; each of `needed` has to be among them."""
+    used = {name for template in templates for name in _PLACEHOLDER.findall(template)}
+    allowed = ", ".join(f"{{{name}}}" for name in sorted(known))
+    for name in sorted(used - known):
+        raise _fault(f"expected only the placeholders {allowed}; {{{name}}} is none")
+    for name in needed:
+        if name not in used:
+            raise _fault(f"expected {{{name}}} somewhere in it; placeholders: {allowed}")
+
+
+def _sql(known: Iterable[str], one_of: Iterable[str] = (), columns: tuple[str, ...] = ()) -> PlainValidator:
+    """A statement that may use the parameters `known`, and must use at least one of `one_of`."""
+    allowed, needed = frozenset(known), tuple(one_of)
+
+    def read(value: object) -> Sql:
+        if isinstance(value, Sql):
+            return value
+        if not isinstance(value, str):
+            raise _fault("expected an SQL statement as text")
+        try:
+            sql = Sql.parse(value, columns)
+        except ValueError as error:
+            raise _fault(str(error)) from None
+        for name in sql.parameters:
+            if name not in allowed:
+                raise _fault(f"expected only the parameters {_named(sorted(allowed))}; :{name} is none")
+        if needed and not set(needed) & set(sql.parameters):
+            # Without it a statement would be about every row, also those that are not ours.
+            raise _fault(f"expected a statement about our own rows alone, by {_named(needed, ' or ')}")
+        return sql
+
+    return PlainValidator(read)
+
+
+def _named(names: Iterable[str], between: str = ", ") -> str:
+    return between.join(f":{name}" for name in names)
 
 
 class Match(_Part):
-    """What an answer has to be: one of these statuses, and these values at these places of its JSON body."""
+    """What an answer has to be: one of these statuses, and these values at these places of its JSON body.
 
-    status: tuple[Status, ...]
+    `json_object` asks for a body that is a JSON object, whatever is in it.
+    """
+
+    status: AnyStatus
     # "json" is what the file says; pydantic's own method of that name must not be hidden
     body: Mapping[str, str | bool | int] = Field(default_factory=dict, alias="json")
+    json_object: bool = False
 
     def fits(self, code: int, document: object) -> bool:
         """Whether an answer with this status and this parsed body (None when it is no JSON) fits."""
-        return code in self.status and all(
-            _at(document, path) == wanted and type(_at(document, path)) is type(wanted)
-            for path, wanted in self.body.items()
-        )
+        if code not in self.status or (self.json_object and not isinstance(document, dict)):
+            return False
+        found = {path: _at(document, path) for path in self.body}
+        # 1 is no true, and true no 1
+        return all(found[path] == value and type(found[path]) is type(value) for path, value in self.body.items())
 
 
 class AnswerRule(Match):
     """An answer that means `claim` for the vendor that got it."""
 
+    status: Annotated[_Statuses, _statuses(200, 499, 429)]  # 429 and 5xx are known without a rule
     claim: Literal[Claim.WON, Claim.LOST, Claim.ALREADY_WON, Claim.REFUSED]
+
+    def leaves_nothing_to(self, other: AnswerRule) -> bool:
+        """Whether every answer that fits `other` fits this rule, seen by what both ask for."""
+        asks_less = self.body.items() <= other.body.items() and (other.json_object or not self.json_object)
+        return asks_less and set(other.status) <= set(self.status)
 
 
 class Signature(_Part):
     """How a webhook is signed."""
 
     scheme: Literal["twilio-form"]
-    header: str
+    header: HeaderName
 
 
 class PathCheck(_Part):
     """The check without side effect: a badly signed message, and the statuses that mean it was refused."""
 
-    refused: tuple[Status, ...]
+    refused: Annotated[_Statuses, _statuses(400, 499, 404, 429)]
 
 
 WEBHOOK_FIELDS = frozenset({"from_number", "body", "message_sid", "account_sid"})
-WEBHOOK_SQL = frozenset({"message_sid", "message_sids", "bodies", "from_number"})
+_MESSAGES = ("message_sids", "bodies")
+_MESSAGES_SQL = ("from_number", *_MESSAGES)
+
+ClaimSql = Annotated[Sql, _sql(("message_sid", "from_number"), ("message_sid",))]
+EffectSql = Annotated[Sql, _sql(_MESSAGES_SQL, ("message_sids",), ("message_sid", "effects", "done"))]
+MessageCleanupSql = Annotated[Sql, _sql(_MESSAGES_SQL, _MESSAGES)]
 
 
 class Claimed(_Part):
-    """Mode `no_side_effects`: the claim before, the effect after, and the removal of its row."""
+    """Mode `no_side_effects`: the claim before, the effect after, and the removal of its row.
 
-    claim: Sql
-    effect: Sql
-    cleanup: tuple[Sql, ...]
+    Without `effect` a message is delivered, but whether it was processed is not observable in this mode.
+    """
 
-    @model_validator(mode="after")
-    def _parameters(self) -> Claimed:
-        _known_parameters(WEBHOOK_SQL, self.claim, self.effect, *self.cleanup)
-        return self
+    claim: ClaimSql
+    effect: EffectSql | None = None
+    cleanup: Annotated[tuple[MessageCleanupSql, ...], Field(min_length=1)]
 
 
 class Full(_Part):
     """Mode `full`: the effect of a message that was processed like a real one, and the removal of its rows."""
 
-    effect: Sql
-    cleanup: tuple[Sql, ...]
+    effect: EffectSql
+    cleanup: Annotated[tuple[MessageCleanupSql, ...], Field(min_length=1)]
 
-    @model_validator(mode="after")
-    def _parameters(self) -> Full:
-        _known_parameters(WEBHOOK_SQL, self.effect, *self.cleanup)
-        return self
+
+def _form(form: Mapping[str, str]) -> Mapping[str, str]:
+    # Without the id a claim would not be the claim of this message, and it would be processed.
+    _filled(WEBHOOK_FIELDS, form.values(), "message_sid")
+    return form
 
 
 class Webhook(_Part):
     """How a message is delivered and where its effect is seen."""
 
-    path: str
-    headers: Mapping[str, str] = Field(default_factory=dict)
+    path: ConstantPath
+    headers: Headers = Field(default_factory=dict)
     signature: Signature
-    form: Mapping[str, str]
-    accepted: tuple[Status, ...]
+    form: Annotated[Mapping[str, str], AfterValidator(_form)]
+    accepted: Annotated[_Statuses, _statuses(200, 299)]
     path_check: PathCheck
     claimed: Claimed | None = None
     full: Full
 
-    @field_validator("form")
-    @classmethod
-    def _placeholders(cls, form: Mapping[str, str]) -> Mapping[str, str]:
-        _known_placeholders(WEBHOOK_FIELDS, form.values())
-        return form
+    def traces(self, mode: Mode) -> Claimed | Full:
+        """What a message of this mode leaves in the database."""
+        return self.claimed if mode is Mode.NO_SIDE_EFFECTS and self.claimed is not None else self.full
 
 
 RACE_FIELDS = frozenset({"routing_id", "order_id", "vendor_id"})
-RACE_SQL = frozenset({"order_id", "routing_id", "retailer_id", "vendor_ids"})
+_FIXTURES = ("retailer_id", "vendor_ids")
+_ORDER = ("order_id", "routing_id")
+
+FixtureSql = Annotated[Sql, _sql(_FIXTURES, _FIXTURES)]
+CreateSql = Annotated[Sql, _sql((*_FIXTURES, *_ORDER), _ORDER)]
+# A sweep has no vendors any more.
+OrderCleanupSql = Annotated[Sql, _sql(("retailer_id", *_ORDER), _ORDER)]
+RowsSql = Annotated[Sql, _sql((*_FIXTURES, *_ORDER), _ORDER, ("locked_vendor", "accepted_vendors"))]
 
 
 class Accept(_Part):
     """The request with which a vendor accepts."""
 
-    path: str
-    headers: Mapping[str, str] = Field(default_factory=dict)
-    idempotency_header: str | None = None
+    path: RequestPath
+    headers: Headers = Field(default_factory=dict)
+    idempotency_header: HeaderName | None = None
     body: Mapping[str, str] = Field(default_factory=dict, alias="json")
 
     @model_validator(mode="after")
     def _placeholders(self) -> Accept:
-        _known_placeholders(RACE_FIELDS, [self.path, *self.body.values()])
+        _filled(RACE_FIELDS, [self.path, *self.body.values()], "routing_id", "vendor_id")
         return self
+
+
+def _answers(rules: tuple[AnswerRule, ...]) -> tuple[AnswerRule, ...]:
+    if not any(rule.claim is Claim.WON for rule in rules):
+        raise _fault("expected a rule for claim won: without it nobody ever wins")
+    for later, rule in enumerate(rules):
+        for earlier in range(later):
+            if rules[earlier].leaves_nothing_to(rule):
+                raise _fault(
+                    f"expected rules of which each can be the first that fits; rule {later + 1} ({rule.claim}) "
+                    f"never is, since rule {earlier + 1} ({rules[earlier].claim}) fits whatever it fits"
+                )
+    return rules
 
 
 class Race(_Part):
     """How an order is offered to synthetic vendors, accepted, witnessed and removed."""
 
-    fixtures: tuple[Sql, ...]
-    create: tuple[Sql, ...]
+    fixtures: tuple[FixtureSql, ...]
+    create: Annotated[tuple[CreateSql, ...], Field(min_length=1)]
     accept: Accept
-    answers: tuple[AnswerRule, ...]
-    rows: Sql
-    cleanup: tuple[Sql, ...]
-    leftovers: Sql
-
-    @model_validator(mode="after")
-    def _parameters(self) -> Race:
-        _known_parameters(RACE_SQL, *self.fixtures, *self.create, self.rows, *self.cleanup, self.leftovers)
-        return self
+    answers: Annotated[tuple[AnswerRule, ...], AfterValidator(_answers)]
+    rows: RowsSql
+    cleanup: Annotated[tuple[OrderCleanupSql, ...], Field(min_length=1)]
+    leftovers: OrderCleanupSql
 
     def read(self, code: int, body: bytes) -> Claim:
         """Say what a vendor was told by this answer."""
@@ -204,27 +294,46 @@ class Queues(_Part):
 class HealthPage(_Part):
     """A page on which the target speaks about itself; `covers` are the services whose death it must admit."""
 
-    path: str
+    path: ConstantPath
     healthy: Match
     covers: tuple[Literal[ProbeName.DATABASE, ProbeName.REDIS], ...]
 
 
 class Route(_Part):
-    """A route of the contract, asked without a side effect."""
+    """A route of the contract, asked without a side effect.
+
+    An answer with a status of `missing` says that there is no such route, unless it fits `unless`: that one the
+    route gave itself.
+    """
 
     name: str
     method: Literal["GET", "POST", "OPTIONS", "HEAD"]
-    path: str
+    path: ConstantPath
     body: Mapping[str, str] | None = Field(default=None, alias="json")
-    missing: tuple[Status, ...]
+    missing: AnyStatus
+    unless: Match | None = None
+
+    def is_missing(self, code: int, body: bytes) -> bool:
+        """Whether this answer says that the route does not exist."""
+        if code not in self.missing:
+            return False
+        return self.unless is None or not self.unless.fits(code, parsed(body))
+
+
+def _once(parts: tuple[Any, ...], key: str) -> tuple[Any, ...]:
+    names = [getattr(part, key) for part in parts]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise _fault(f"expected each {key} once, {twice} is there {names.count(twice)} times")
+    return parts
 
 
 class Health(_Part):
     """The health pages and the routes to look for."""
 
-    pages: tuple[HealthPage, ...]
-    headers: Mapping[str, str] = Field(default_factory=dict)
-    routes: tuple[Route, ...]
+    pages: Annotated[tuple[HealthPage, ...], AfterValidator(lambda pages: _once(pages, "path"))]
+    headers: Headers = Field(default_factory=dict)
+    routes: Annotated[tuple[Route, ...], AfterValidator(lambda routes: _once(routes, "name"))]
 
 
 class Contract(_Part):
@@ -269,11 +378,3 @@ def _at(document: object, path: str) -> object:
             return None
         document = document.get(key)
     return document
-
-
-def _known_placeholders(known: frozenset[str], templates: Sequence[str] | Any) -> None:
-    for template in templates:
-        for name in _PLACEHOLDER.findall(template):
-            if name not in known:
-                allowed = ", ".join(f"{{{k}}}" for k in sorted(known))
-                raise ValueError(f"unknown placeholder {{{name}}}; known here: {allowed}")

@@ -12,13 +12,14 @@ from pydantic import BaseModel, ValidationError
 from prober.config.combinations import impossible
 from prober.config.document import Document, Mark, Place
 from prober.config.document import Path as KeyPath
-from prober.config.faults import problems_of, real_path
+from prober.config.faults import did_you_mean, problems_of, real_path
 from prober.config.model import Config
 from prober.config.problem import ConfigError, Problem
 from prober.config.schema import secret_values
 from prober.config.secret_files import fill_secrets
 from prober.config.secrets import Redactor
 from prober.config.strict_yaml import Parsed, parse, plain_value
+from prober.contract import contract_path, shipped_names
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -39,6 +40,7 @@ def load_config(path: Path, env: Mapping[str, str]) -> Config:
     document = parsed.document
     problems = [_at(document, fault.path, fault.sentence) for fault in impossible(config)]
     problems += _unreadable_files(config, document)
+    problems += _unknown_contract(config, document, path.absolute().parent)
     if problems:
         raise ConfigError(problems)
     return config
@@ -150,6 +152,20 @@ def _at(document: Document, path: KeyPath, message: str) -> Problem:
     """A problem at the value of `path`, or at the key of the mapping that lacks it."""
     place = document.place(path)
     return Problem(place.value if path in document.places else place.key, path, message)
+
+
+def _unknown_contract(config: Config, document: Document, base: Path) -> Iterator[Problem]:
+    if contract_path(config.target.contract, base).is_file():
+        return
+    path = ("target", "contract")
+    shipped = shipped_names()
+    hint = did_you_mean(config.target.contract, shipped)
+    yield _at(
+        document,
+        path,
+        f'found "{document.place(path).written}", expected {" or ".join(shipped)}, or the path of a file from '
+        f"the config's folder on{hint}",
+    )
 
 
 def _unreadable_files(config: Config, document: Document) -> Iterator[Problem]:

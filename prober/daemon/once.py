@@ -105,6 +105,12 @@ async def _effect(
     following = asyncio.create_task(effects.forever())
     try:
         async with asyncio.timeout(deadline + 10.0):
+            if contract.webhook.traces(message.mode).effect is None:
+                await gone.wait()
+                why = f"not observable in mode {message.mode}: the contract names no effect of a claimed message"
+                return [
+                    Line(name="webhook effect", verdict="unknown", outcome="not_known", seconds=None, sentence=why)
+                ]
             event = await ended
             if event.settlement is not Settlement.LOST:
                 await gone.wait()

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from prober.clock import now
-from prober.contract import Claimed, Full, Webhook
+from prober.contract import Webhook
 from prober.event import WebhookSettled
 from prober.judge.loss import LossVerdict, Sighting, Waited, settle
 from prober.outcome import Mode, Settlement
@@ -68,8 +68,8 @@ class EffectWatch:
 
     @property
     def waiting(self) -> int:
-        """How many accepted messages have no effect yet."""
-        return sum(f.message.accepted is not None and not f.done for f in self._followed.values())
+        """How many accepted messages have no effect yet, of those whose effect can be seen."""
+        return sum(self._awaits(f) for f in self._followed.values())
 
     def follow(self, messages: Iterable[AwaitedWebhook]) -> None:
         """Begin to follow messages, from a result or from the journal."""
@@ -111,11 +111,14 @@ class EffectWatch:
                 continue
 
     async def _look(self, due: list[_Followed]) -> None:
-        awaited = [f for f in due if f.message.accepted is not None and not f.done]
-        for mode, number, group in _grouped([f.message for f in awaited]):
-            rows = await self._witness.fetch(self._sql(mode).effect, _values(number, group), timeout=ASK_TIMEOUT)
+        awaited = [f.message for f in due if self._awaits(f)]
+        for mode, number, group in _grouped(awaited):
+            effect = self._contract.traces(mode).effect
+            if effect is None:
+                continue
+            rows = await self._witness.fetch(effect, _values(number, group), timeout=ASK_TIMEOUT)
             seen = {
-                str(row["message_sid"]): Sighting(effects=int(row["effects"]), done=bool(row["done"]))
+                str(row["message_sid"]): Sighting(effects=int(row["effects"] or 0), done=bool(row["done"]))
                 for row in rows
             }
             for message in group:
@@ -145,25 +148,32 @@ class EffectWatch:
             followed.message = replace(before, lost=True)
         await self._settled(_settled(before, verdict, at.mono, waited, seen), followed.message)
 
+    def _awaits(self, followed: _Followed) -> bool:
+        """Whether the effect of a message is still to come and can be seen by this contract."""
+        message = followed.message
+        return (
+            message.accepted is not None
+            and not followed.done
+            and self._contract.traces(message.mode).effect is not None
+        )
+
     def _is_finished(self, followed: _Followed) -> bool:
         """Whether the rows of a message may go: its end is known, or nothing more can be learned of it."""
         age = time.monotonic() - followed.since
-        if followed.message.accepted is None:
+        if followed.message.accepted is None or self._contract.traces(followed.message.mode).effect is None:
+            # Not at once: a claim that is gone before the target has looked for it would be none.
             return age > self._deadline
         return followed.done or (followed.message.lost and age > self._deadline + LATE_FOR)
 
     async def remove(self, messages: Sequence[AwaitedWebhook]) -> None:
         """Remove every row of these messages and forget them; NotAskable if that cannot be done now."""
         for mode, number, group in _grouped(messages):
-            await self._witness.run(self._sql(mode).cleanup, _values(number, group), timeout=ASK_TIMEOUT)
+            await self._witness.run(
+                self._contract.traces(mode).cleanup, _values(number, group), timeout=ASK_TIMEOUT
+            )
         for message in messages:
             self._followed.pop(message.message_sid, None)
         await self._forget(messages)
-
-    def _sql(self, mode: Mode) -> Claimed | Full:
-        if mode is Mode.NO_SIDE_EFFECTS and self._contract.claimed is not None:
-            return self._contract.claimed
-        return self._contract.full
 
     def _postpone(self, due: Iterable[_Followed]) -> None:
         current = time.monotonic()

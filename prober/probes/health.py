@@ -68,7 +68,7 @@ class HealthProbe:
         """Ask a route; None in place of the answer when it is missing."""
         body = None if route.body is None else json.dumps(dict(route.body)).encode()
         exchange = await self._ask(run, route.method, route.path, body)
-        if exchange.answer is not None and exchange.answer.status in route.missing:
+        if exchange.answer is not None and route.is_missing(exchange.answer.status, exchange.answer.body):
             return route.name, None
         return route.name, _answered(route.path, exchange, None)
 

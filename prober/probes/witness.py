@@ -12,10 +12,10 @@ from typing import Any
 
 import asyncpg
 
-from prober.contract import Sql
 from prober.outcome import Outcome
 from prober.probes.database_outcome import database_failure
 from prober.probes.database_session import MARK, DatabaseAddress
+from prober.sql import Sql
 
 # The prober must stay a small guest: claims, effects and races share these.
 MAX_CONNECTIONS = 3
@@ -49,9 +49,16 @@ class Witness:
         self._opening = asyncio.Lock()
 
     async def fetch(self, sql: Sql, values: Values, *, timeout: float) -> list[Mapping[str, Any]]:
-        """Run one statement and return its rows."""
+        """Run one statement and return its rows, which have the columns that the contract promises."""
         async with self._connection(timeout) as connection:
-            return list(await connection.fetch(sql.query, *sql.arguments(values)))
+            rows = list(await connection.fetch(sql.query, *sql.arguments(values)))
+        lacking = [column for column in sql.columns if rows and column not in rows[0]]
+        if lacking:
+            found, expected = ", ".join(rows[0].keys()), ", ".join(sql.columns)
+            raise NotAskable(
+                Outcome.ERROR, f"a statement of the contract returned {found}; expected columns {expected}"
+            )
+        return rows
 
     async def run(self, statements: Sequence[Sql], values: Values, *, timeout: float) -> None:
         """Run statements in one transaction; all or nothing."""
@@ -62,7 +69,10 @@ class Witness:
     async def count(self, sql: Sql, values: Values, *, timeout: float) -> int:
         """Run a statement that returns one number."""
         async with self._connection(timeout) as connection:
-            return int(await connection.fetchval(sql.query, *sql.arguments(values)))
+            number = await connection.fetchval(sql.query, *sql.arguments(values))
+        if not isinstance(number, int):
+            raise NotAskable(Outcome.ERROR, f"a statement of the contract returned {number!r}; expected a count")
+        return number
 
     async def close(self) -> None:
         """Drop every connection at once."""

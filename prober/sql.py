@@ -1,0 +1,64 @@
+"""One SQL statement of a contract: written with `:name` parameters, sent with `$1` ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# The tokens of PostgreSQL (manual, 4.1) in which a colon, a $1 or a semicolon is text, then those that count.
+_TOKEN = re.compile(
+    r"""
+      \b[eE]'(?:\\.|''|[^'\\])*'                              # text with escapes
+    | '(?:''|[^'])*' | "(?:""|[^"])*"                         # text, a quoted name
+    | (?<![\w$])\$(?P<tag>(?:[A-Za-z_]\w*)?)\$.*?\$(?P=tag)\$ # dollar-quoted text
+    | --[^\n]* | /\*.*?\*/                                    # comments
+    | ::                                                      # a cast
+    | (?<![\w\]]):(?P<name>[A-Za-z_]\w*)                      # a parameter; in a[1:n] it is a slice
+    | (?<!\w)\$(?P<number>\d+)
+    | (?P<end>;)
+    """,
+    re.VERBOSE | re.DOTALL | re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """One statement. `parameters`: the names in the order of their first use, so the first is `$1` in `query`.
+
+    `columns`: what each of its rows must have; empty where nothing is read from them.
+    """
+
+    text: str
+    query: str
+    parameters: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str, columns: tuple[str, ...] = ()) -> Sql:
+        """Number the parameters; casts (`::text`), quoted text and comments stay as they are.
+
+        Raises ValueError with a sentence for what is no single statement, or has numbers of its own.
+        """
+        numbers: dict[str, int] = {}
+
+        def replace(found: re.Match[str]) -> str:
+            if found["number"] is not None:
+                raise ValueError(f"expected parameters by name (:name), found ${found['number']}")
+            if found["end"] is not None and _TOKEN.sub(_without_comment, text[found.end() :]).strip():
+                raise ValueError("expected one statement; write several as a list")
+            name = found["name"]
+            return found[0] if name is None else f"${numbers.setdefault(name, len(numbers) + 1)}"
+
+        if not _TOKEN.sub(_without_comment, text).strip(" \t\r\n;"):
+            raise ValueError("expected an SQL statement")
+        query = _TOKEN.sub(replace, text)
+        return cls(text, query, tuple(numbers), columns)
+
+    def arguments(self, values: Mapping[str, object]) -> list[object]:
+        """Pick the parameters from `values`; KeyError if the contract asks for one that does not exist."""
+        return [values[name] for name in self.parameters]
+
+
+def _without_comment(found: re.Match[str]) -> str:
+    return "" if found[0].startswith(("--", "/*")) else found[0]
