@@ -8,6 +8,7 @@ from typing import Protocol
 import structlog
 
 from prober.clock import now
+from prober.daemon.sweep import ORDERS
 from prober.event import (
     Event,
     JournalFailed,
@@ -18,14 +19,11 @@ from prober.event import (
     ViolationFound,
     WebhookSettled,
 )
-from prober.outcome import OutageState, ProbeName, Settlement
+from prober.outcome import OutageState, Outcome, ProbeName, Settlement
 from prober.publish.journal import Cleaned, Forgotten, Intended, Journal, JournalNews, JournalRecovered
-from prober.result import AwaitedWebhook, Result
+from prober.result import AwaitedWebhook, RaceResult, Result
 
 log = structlog.get_logger()
-
-ORDER = "orders"  # the kind of the marks that races leave
-
 
 # A failure that goes on is written down this often (seconds), however fast it is probed.
 SAME_NEWS_EVERY = 1.0
@@ -74,7 +72,7 @@ class Outlet:
 
     async def expect_order(self, run_id: str, order_id: str) -> None:
         """Keep the mark of an order that is about to exist."""
-        await self._journal.write_now(Intended(kind=ORDER, id=order_id, run_id=run_id, at=now()))
+        await self._journal.write_now(Intended(kind=ORDERS, id=order_id, run_id=run_id, at=now()))
 
     async def forget(self, webhooks: Sequence[AwaitedWebhook]) -> None:
         """Nothing is left of these messages."""
@@ -83,10 +81,15 @@ class Outlet:
 
     async def cleaned(self, order_id: str) -> None:
         """Nothing is left of this order."""
-        self._journal.record(Cleaned(kind=ORDER, id=order_id))
+        self._journal.record(Cleaned(kind=ORDERS, id=order_id))
 
     def _is_news(self, result: Result) -> bool:
-        """Whether to keep and tell of this result: during an outage fifty a second say the same."""
+        """Whether to keep and tell of this result: during an outage fifty a second say the same.
+
+        A race and a forged message taken are evidence, each of its own.
+        """
+        if isinstance(result, RaceResult) or result.outcome is Outcome.FORGED_ACCEPTED:
+            return True
         before = self._told.get(result.probe)
         goes_on = before is not None and before.outcome is result.outcome and not result.ok
         if before is not None and goes_on and result.started.mono - before.started.mono < SAME_NEWS_EVERY:

@@ -10,15 +10,13 @@ from dataclasses import replace
 from typing import Protocol
 
 from prober.clock import Instant, now
-from prober.event import Event, Leftovers, ViolationFound, WebhookSettled
+from prober.daemon.sweep import OrderSweep
+from prober.event import Event, ViolationFound, WebhookSettled
 from prober.judge.health import lies
 from prober.judge.win_rate import RaceWindow
 from prober.outcome import Outcome, ProbeName, Settlement, Violation, WebhookCheck
 from prober.probes.effects import EffectWatch
 from prober.result import AwaitedWebhook, HealthResult, RaceResult, Result, WebhookResult
-
-# What is left of a race is kept in mind under this kind.
-ORDERS = "orders"
 
 
 class Ledger(Protocol):
@@ -60,8 +58,8 @@ class Reactions:
         self._race_fresh_for = race_fresh_for
         self._covers = covers
         self._down_since = down_since
-        self._leftover_orders: set[str] = set()
         self.effects: EffectWatch | None = None
+        self.sweep: OrderSweep | None = None
         self.violations = 0
 
     def enriched(self, result: Result) -> Result:
@@ -104,11 +102,10 @@ class Reactions:
         if result.race_outcome.is_violation:
             kind = Violation(result.race_outcome.value)
             await self._violation(kind, result.run_id, result.released, result.sentence)
-        if result.leftovers:
-            self._leftover_orders.add(result.order_id)
-        else:
+        if not result.leftovers:
             await self._ledger.cleaned(result.order_id)
-        self._publish(Leftovers(counts={ORDERS: len(self._leftover_orders)}))
+        elif self.sweep is not None:
+            self.sweep.follow(result.run_id, result.order_id)
         rate = self._window.add(result.race_outcome)
         self._publish(replace(rate, fresh_until=now().mono + self._race_fresh_for))
 

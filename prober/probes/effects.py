@@ -10,6 +10,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+import structlog
+
 from prober.clock import now
 from prober.contract import Webhook
 from prober.event import WebhookSettled
@@ -17,6 +19,8 @@ from prober.judge.loss import LossVerdict, Sighting, Waited, settle
 from prober.outcome import Mode, Settlement
 from prober.probes.witness import NotAskable, Witness
 from prober.result import AwaitedWebhook
+
+log = structlog.get_logger()
 
 # The first look comes at once, later ones further and further apart: the delay is known to a quarter of itself.
 FIRST_LOOK = 0.01
@@ -65,6 +69,7 @@ class EffectWatch:
         self._forget = forget
         self._followed: dict[str, _Followed] = {}
         self._woken = asyncio.Event()
+        self._looked = asyncio.Event()
 
     @property
     def waiting(self) -> int:
@@ -75,13 +80,13 @@ class EffectWatch:
         """Begin to follow messages, from a result or from the journal."""
         current, clock = time.monotonic(), self._service_clock()
         for message in messages:
-            since = (message.accepted or message.intended).mono
-            already = max(0.0, current - since)
-            if already > self._deadline:
-                # From before a restart: the service may have been down meanwhile. It gets a moment more.
-                already = self._deadline - min(self._deadline, 5.0)
+            # The service clock begins now, also for a message from before a restart: whether the services were
+            # up while nobody watched is not known, and not known is not lost.
             self._followed[message.message_sid] = _Followed(
-                message=message, service_base=clock - already, since=since, look_at=current + FIRST_LOOK
+                message=message,
+                service_base=clock,
+                since=(message.accepted or message.intended).mono,
+                look_at=current + FIRST_LOOK,
             )
         self._woken.set()
 
@@ -94,6 +99,16 @@ class EffectWatch:
             except NotAskable:
                 # Not known is not lost: try again as long as it takes.
                 self._postpone(due)
+            except Exception:
+                # A fault of ours, or of the contract's SQL: it must not end the watch over everything else.
+                log.exception("effects could not be read")
+                self._postpone(due)
+
+    async def drained(self) -> None:
+        """Wait until no accepted message is left, but for those called lost."""
+        while any(f.message.accepted is not None and not f.message.lost for f in self._followed.values()):
+            self._looked.clear()
+            await self._looked.wait()
 
     async def _next_due(self) -> list[_Followed]:
         while True:
@@ -127,6 +142,7 @@ class EffectWatch:
         finished = [f for f in due if self._is_finished(f)]
         if finished:
             await self.remove([f.message for f in finished])
+        self._looked.set()
         self._postpone(due)
 
     async def _judge(self, followed: _Followed, seen: Sighting) -> None:
