@@ -96,8 +96,9 @@ class Watch:
         self._publish(ProbeRan(result=result, lateness=start.lateness, fresh_until=self._fresh_until(result)))
         # After it was published: so the evidence is in the journal before the violation that it proves.
         await self._reactions.react(result)
-        if isinstance(result, WebhookResult) and result.retry_after is not None:
-            self._not_before = result.finished_mono + result.retry_after
+        if isinstance(result, WebhookResult) and result.outcome is Outcome.RATE_LIMITED:
+            # Not after a 503, which may ask for it too: that is an outage, and its end has to be seen.
+            self._not_before = result.finished_mono + (result.retry_after or 0.0)
         return self.tracking is not None and self.tracking.urgent
 
     async def _run(self, urgent: bool) -> Result:
@@ -155,14 +156,21 @@ class Watch:
 
     async def _hold(self, tripwire: Tripwire) -> None:
         while True:
+            began = time.monotonic()
             try:
                 at = await tripwire.hold()
             except ConnectionError:
                 await asyncio.sleep(TRIPWIRE_RETRY)
                 continue
+            except Exception:
+                # A fault of ours: without its tripwire a probe still sees every outage, only later.
+                log.exception("tripwire failed inside the prober", probe=self.name)
+                await asyncio.sleep(TRIPWIRE_RETRY)
+                continue
             self._closed(at)
-            # Do not spin where something closes every connection as soon as it is open.
-            await asyncio.sleep(self._watched.timing.down_interval or TRIPWIRE_RETRY)
+            # Something may close every connection as soon as it is open: that must not become a flood of them.
+            lasted = at.mono - began >= TRIPWIRE_RETRY
+            await asyncio.sleep(self._watched.timing.down_interval or 0.0 if lasted else TRIPWIRE_RETRY)
 
     def _closed(self, at: Instant) -> None:
         if self.tracking is None:
