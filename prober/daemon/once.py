@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
 from prober.clock import now
@@ -18,7 +19,7 @@ from prober.outcome import Mode, Outcome, Settlement, WebhookCheck
 from prober.probes.base import Run
 from prober.probes.effects import EffectWatch
 from prober.probes.synthetic import new_run_id
-from prober.probes.witness import Witness
+from prober.probes.witness import NotAskable, Witness
 from prober.result import (
     AwaitedWebhook,
     DatabaseResult,
@@ -99,7 +100,7 @@ async def _effect(
     at = result.started.later(result.finished_mono) if delivered else None
     if at is None:
         # Nothing to wait for; but a row may exist of which the answer was lost.
-        await effects.remove([message])
+        await _removed(effects, message)
         return []
     effects.follow([replace(message, accepted=at)])
     following = asyncio.create_task(effects.forever())
@@ -119,7 +120,16 @@ async def _effect(
         return [Line(name="webhook effect", verdict="unknown", outcome="not_known", seconds=None, sentence=why)]
     finally:
         following.cancel()
+        await asyncio.wait([following])
+        if not gone.is_set():
+            await _removed(effects, message)
     return [_effect_line(event)]
+
+
+async def _removed(effects: EffectWatch, message: AwaitedWebhook) -> None:
+    """Remove the rows of a message where the database lets us: without it there is nobody to ask."""
+    with suppress(NotAskable):
+        await effects.remove([message])
 
 
 def _effect_line(event: WebhookSettled) -> Line:
