@@ -59,6 +59,11 @@ class Server(ABC):
         return self._running_child().pid
 
     @property
+    def returncode(self) -> int | None:
+        """None before it was started and while it runs, then its exit status or minus the signal's number."""
+        return None if self._child is None else self._child.returncode
+
+    @property
     def log_file(self) -> Path:
         """Where its output goes."""
         return self.directory / f"{self.name}.log"

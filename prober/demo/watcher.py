@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,13 +18,25 @@ ASK_TIMEOUT = aiohttp.ClientTimeout(total=5)
 
 
 class Watcher(Server):
-    """One `prober run`, listening on `port` by PROBER_LISTEN."""
+    """One `prober run`, listening on `port` by PROBER_LISTEN.
+
+    `environment` is added to its own and may be changed between two starts.
+    """
 
     name: ClassVar[str] = "prober"
 
-    def __init__(self, owner: Owner, directory: Path, config: Path, port: int | None = None) -> None:
+    def __init__(
+        self,
+        owner: Owner,
+        directory: Path,
+        config: Path,
+        port: int | None = None,
+        *,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(owner, directory, port)
         self._config = config
+        self.environment: dict[str, str] = dict(environment or {})
 
     @property
     def url(self) -> str:
@@ -63,6 +75,7 @@ class Watcher(Server):
         return [
             "/usr/bin/env",
             f"PROBER_LISTEN={self.address}",
+            *(f"{name}={value}" for name, value in self.environment.items()),
             sys.executable,
             "-m",
             "prober",
