@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import asyncpg
 import uvloop
 
 from prober.cli import exits
@@ -29,7 +28,7 @@ def set_up_target(path: Path) -> int:
     vendors = config.probes.race.vendors
     try:
         uvloop.run(set_up(address, settings.contract, config.instance, vendors))
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except Exception as error:  # whatever a server does is named below
         print(f"prober doctor: {settings.redact(database_failure(error, str(address)).detail)}", file=sys.stderr)
         return exits.COULD_NOT_RUN
     print(f"made (or already there): schema prober, one synthetic retailer, {vendors} synthetic vendors")

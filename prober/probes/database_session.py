@@ -62,16 +62,20 @@ class DatabaseSession:
             raise self._meter.named(error) from error
         return tag, self._meter.last_arrival - sent
 
-    async def row(self, query: str, *arguments: object) -> asyncpg.Record:
-        """The one row that `query` always returns, by the extended protocol. Untimed."""
+    async def rows(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        """The rows of a statement, by the extended protocol. Untimed."""
         self._meter.begin()
         try:
-            found = await self.connection.fetchrow(query, *arguments)
+            return await self.connection.fetch(query, *arguments)
         except Exception as error:
             raise self._meter.named(error) from error
-        if found is None:
-            raise AssertionError("a query for one row returned none")
-        return found
+
+    async def row(self, query: str, *arguments: object) -> asyncpg.Record:
+        """The one row that `query` always returns, by the extended protocol. Untimed."""
+        found = await self.rows(query, *arguments)
+        if len(found) != 1:
+            raise AssertionError(f"a query for one row returned {len(found)}")
+        return found[0]
 
     def drop(self) -> None:
         """Close at once: `close` would wait for a server that may be frozen."""

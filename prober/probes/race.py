@@ -249,7 +249,7 @@ class RaceProbe:
         )
 
 
-def _rows(found: list[Values]) -> RaceRows:
+def _rows(found: Sequence[Values]) -> RaceRows:
     if not found:
         return RaceRows(locked_vendor=None, accepted_vendors=(), routing_exists=False)
     row = found[0]
