@@ -31,15 +31,18 @@ Measured on {date} at commit {commit}, Python {python}, {cores} cores, load aver
 """
 
 
-async def run_all() -> str:
+def commit() -> str:
+    """The commit that is measured."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=PAGE.parent).stdout.strip()
+
+
+async def run_all(measured: str) -> str:
     """Run every chapter and return the page."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True, cwd=PAGE.parent
-    ).stdout.strip()
     parts = [
         HEAD.format(
             date=time.strftime("%Y-%m-%d"),
-            commit=commit,
+            commit=measured,
             python=platform.python_version(),
             cores=os.cpu_count(),
             load=f"{os.getloadavg()[0]:.1f}",
@@ -52,4 +55,4 @@ async def run_all() -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(asyncio.run(run_all()), encoding="utf-8")
+    PAGE.write_text(asyncio.run(run_all(commit())), encoding="utf-8")
