@@ -123,6 +123,12 @@ def _sql(known: Iterable[str], one_of: Iterable[str] = (), columns: tuple[str, .
     return PlainValidator(read)
 
 
+def _some(statements: tuple[Sql, ...]) -> tuple[Sql, ...]:
+    if not statements:
+        raise _fault("expected at least one statement")
+    return statements
+
+
 def _named(names: Iterable[str], between: str = ", ") -> str:
     return between.join(f":{name}" for name in names)
 
@@ -189,14 +195,14 @@ class Claimed(_Part):
 
     claim: ClaimSql
     effect: EffectSql | None = None
-    cleanup: Annotated[tuple[MessageCleanupSql, ...], Field(min_length=1)]
+    cleanup: Annotated[tuple[MessageCleanupSql, ...], AfterValidator(_some)]
 
 
 class Full(_Part):
     """Mode `full`: the effect of a message that was processed like a real one, and the removal of its rows."""
 
     effect: EffectSql
-    cleanup: Annotated[tuple[MessageCleanupSql, ...], Field(min_length=1)]
+    cleanup: Annotated[tuple[MessageCleanupSql, ...], AfterValidator(_some)]
 
 
 def _form(form: Mapping[str, str]) -> Mapping[str, str]:
@@ -264,11 +270,11 @@ class Race(_Part):
     """How an order is offered to synthetic vendors, accepted, witnessed and removed."""
 
     fixtures: tuple[FixtureSql, ...]
-    create: Annotated[tuple[CreateSql, ...], Field(min_length=1)]
+    create: Annotated[tuple[CreateSql, ...], AfterValidator(_some)]
     accept: Accept
     answers: Annotated[tuple[AnswerRule, ...], AfterValidator(_answers)]
     rows: RowsSql
-    cleanup: Annotated[tuple[OrderCleanupSql, ...], Field(min_length=1)]
+    cleanup: Annotated[tuple[OrderCleanupSql, ...], AfterValidator(_some)]
     leftovers: OrderCleanupSql
 
     def read(self, code: int, body: bytes) -> Claim:
