@@ -14,7 +14,7 @@ from prober.daemon.sweep import OrderSweep
 from prober.event import Event, ViolationFound, WebhookSettled
 from prober.judge.health import lies
 from prober.judge.win_rate import RaceWindow
-from prober.outcome import Outcome, ProbeName, Settlement, Violation, WebhookCheck
+from prober.outcome import Mode, Outcome, ProbeName, Settlement, Violation, WebhookCheck
 from prober.probes.effects import EffectWatch
 from prober.result import AwaitedWebhook, HealthResult, RaceResult, Result, WebhookResult
 
@@ -93,6 +93,10 @@ class Reactions:
         if self.effects is None or result.awaited is None:
             return
         message = result.awaited
+        if result.outcome is Outcome.FORGED_ACCEPTED:
+            # Taken like a real message: nobody claimed it, so its rows are those of one.
+            message = replace(message, mode=Mode.FULL)
+            await self._ledger.expect(message)
         if result.accepted and result.check is WebhookCheck.DELIVERY:
             message = replace(message, accepted=result.started.later(result.finished_mono))
             await self._ledger.expect(message)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -139,9 +140,10 @@ class EffectWatch:
             for message in group:
                 nothing = Sighting(effects=0, done=False)
                 await self._judge(self._followed[message.message_sid], seen.get(message.message_sid, nothing))
-        finished = [f for f in due if self._is_finished(f)]
-        if finished:
-            await self.remove([f.message for f in finished])
+        for _, _, group in _grouped([f.message for f in due if self._is_finished(f)]):
+            # One kind of message whose rows cannot be removed must not keep the others.
+            with suppress(NotAskable):
+                await self.remove(group)
         self._looked.set()
         self._postpone(due)
 
