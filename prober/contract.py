@@ -28,22 +28,29 @@ class _Part(BaseModel):
 
 
 def _fault(sentence: str) -> PydanticCustomError:
-    """An error whose message is `sentence`, at the place of the value that is checked."""
+    """An error that quotes the value before `sentence`; a ValueError is for what is wrong with a whole."""
     return PydanticCustomError("value", "{sentence}", {"sentence": sentence})
 
 
-def _statuses(least: int, most: int, *but: int) -> AfterValidator:
-    def check(found: tuple[int, ...]) -> tuple[int, ...]:
-        exceptions = f" except {' and '.join(map(str, but))}" if but else ""
-        if not found or any(not least <= status <= most or status in but for status in found):
-            raise _fault(f"expected one or more HTTP statuses from {least} to {most}{exceptions}")
+def _status(least: int, most: int, *but: int) -> AfterValidator:
+    def check(found: int) -> int:
+        if not least <= found <= most or found in but:
+            exceptions = f" except {' and '.join(map(str, but))}" if but else ""
+            raise _fault(f"expected an HTTP status from {least} to {most}{exceptions}")
         return found
 
     return AfterValidator(check)
 
 
-_Statuses = tuple[Annotated[int, Field(strict=True)], ...]
-AnyStatus = Annotated[_Statuses, _statuses(200, 599)]
+def _some(found: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not found:
+        raise ValueError("found an empty list, expected at least one")
+    return found
+
+
+_Int = Annotated[int, Field(strict=True)]
+_Some = AfterValidator(_some)
+Statuses = Annotated[tuple[Annotated[_Int, _status(200, 599)], ...], _Some]
 
 # What our client puts into the request line and into headers (RFC 9110, 5.5 and 5.6.2; RFC 9112, 3.2.1).
 _TARGET = re.compile(r"/[!-~]*")
@@ -76,9 +83,9 @@ def _header_name(name: str) -> str:
 def _headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value) or _PLACEHOLDER.search(value):
-            raise _fault(f"expected headers as they are sent, in ASCII and without {{…}}; {name!r} is not")
+            raise ValueError(f'expected headers as they are sent, in ASCII and without {{…}}; "{name}" is not')
         if name.lower() in _OURS:
-            raise _fault(f"expected headers that prober does not write itself; it writes {name}")
+            raise ValueError(f'expected headers that prober does not write itself; it writes "{name}"')
     return headers
 
 
@@ -93,10 +100,10 @@ def _filled(known: frozenset[str], templates: Iterable[str], *needed: str) -> No
     used = {name for template in templates for name in _PLACEHOLDER.findall(template)}
     allowed = ", ".join(f"{{{name}}}" for name in sorted(known))
     for name in sorted(used - known):
-        raise _fault(f"expected only the placeholders {allowed}; {{{name}}} is none")
+        raise ValueError(f"expected only the placeholders {allowed}; {{{name}}} is none")
     for name in needed:
         if name not in used:
-            raise _fault(f"expected {{{name}}} somewhere in it; placeholders: {allowed}")
+            raise ValueError(f"expected {{{name}}} somewhere in it; placeholders: {allowed}")
 
 
 def _sql(known: Iterable[str], one_of: Iterable[str] = (), columns: tuple[str, ...] = ()) -> PlainValidator:
@@ -123,12 +130,6 @@ def _sql(known: Iterable[str], one_of: Iterable[str] = (), columns: tuple[str, .
     return PlainValidator(read)
 
 
-def _some(statements: tuple[Sql, ...]) -> tuple[Sql, ...]:
-    if not statements:
-        raise _fault("expected at least one statement")
-    return statements
-
-
 def _named(names: Iterable[str], between: str = ", ") -> str:
     return between.join(f":{name}" for name in names)
 
@@ -139,7 +140,7 @@ class Match(_Part):
     `json_object` asks for a body that is a JSON object, whatever is in it.
     """
 
-    status: AnyStatus
+    status: Statuses
     # "json" is what the file says; pydantic's own method of that name must not be hidden
     body: Mapping[str, str | bool | int] = Field(default_factory=dict, alias="json")
     json_object: bool = False
@@ -156,7 +157,9 @@ class Match(_Part):
 class AnswerRule(Match):
     """An answer that means `claim` for the vendor that got it."""
 
-    status: Annotated[_Statuses, _statuses(200, 499, 429)]  # 429 and 5xx are known without a rule
+    status: Annotated[
+        tuple[Annotated[_Int, _status(200, 499, 429)], ...], _Some
+    ]  # 429 and 5xx are known without a rule
     claim: Literal[Claim.WON, Claim.LOST, Claim.ALREADY_WON, Claim.REFUSED]
 
     def leaves_nothing_to(self, other: AnswerRule) -> bool:
@@ -175,7 +178,7 @@ class Signature(_Part):
 class PathCheck(_Part):
     """The check without side effect: a badly signed message, and the statuses that mean it was refused."""
 
-    refused: Annotated[_Statuses, _statuses(400, 499, 404, 429)]
+    refused: Annotated[tuple[Annotated[_Int, _status(400, 499, 404, 429)], ...], _Some]
 
 
 WEBHOOK_FIELDS = frozenset({"from_number", "body", "message_sid", "account_sid"})
@@ -195,14 +198,14 @@ class Claimed(_Part):
 
     claim: ClaimSql
     effect: EffectSql | None = None
-    cleanup: Annotated[tuple[MessageCleanupSql, ...], AfterValidator(_some)]
+    cleanup: Annotated[tuple[MessageCleanupSql, ...], _Some]
 
 
 class Full(_Part):
     """Mode `full`: the effect of a message that was processed like a real one, and the removal of its rows."""
 
     effect: EffectSql
-    cleanup: Annotated[tuple[MessageCleanupSql, ...], AfterValidator(_some)]
+    cleanup: Annotated[tuple[MessageCleanupSql, ...], _Some]
 
 
 def _form(form: Mapping[str, str]) -> Mapping[str, str]:
@@ -218,7 +221,7 @@ class Webhook(_Part):
     headers: Headers = Field(default_factory=dict)
     signature: Signature
     form: Annotated[Mapping[str, str], AfterValidator(_form)]
-    accepted: Annotated[_Statuses, _statuses(200, 299)]
+    accepted: Annotated[tuple[Annotated[_Int, _status(200, 299)], ...], _Some]
     path_check: PathCheck
     claimed: Claimed | None = None
     full: Full
@@ -255,11 +258,11 @@ class Accept(_Part):
 
 def _answers(rules: tuple[AnswerRule, ...]) -> tuple[AnswerRule, ...]:
     if not any(rule.claim is Claim.WON for rule in rules):
-        raise _fault("expected a rule for claim won: without it nobody ever wins")
+        raise ValueError("expected a rule for claim won: without it nobody ever wins")
     for later, rule in enumerate(rules):
         for earlier in range(later):
             if rules[earlier].leaves_nothing_to(rule):
-                raise _fault(
+                raise ValueError(
                     f"expected rules of which each can be the first that fits; rule {later + 1} ({rule.claim}) "
                     f"never is, since rule {earlier + 1} ({rules[earlier].claim}) fits whatever it fits"
                 )
@@ -270,11 +273,11 @@ class Race(_Part):
     """How an order is offered to synthetic vendors, accepted, witnessed and removed."""
 
     fixtures: tuple[FixtureSql, ...]
-    create: Annotated[tuple[CreateSql, ...], AfterValidator(_some)]
+    create: Annotated[tuple[CreateSql, ...], _Some]
     accept: Accept
     answers: Annotated[tuple[AnswerRule, ...], AfterValidator(_answers)]
     rows: RowsSql
-    cleanup: Annotated[tuple[OrderCleanupSql, ...], AfterValidator(_some)]
+    cleanup: Annotated[tuple[OrderCleanupSql, ...], _Some]
     leftovers: OrderCleanupSql
 
     def read(self, code: int, body: bytes) -> Claim:
@@ -316,7 +319,7 @@ class Route(_Part):
     method: Literal["GET", "POST", "OPTIONS", "HEAD"]
     path: ConstantPath
     body: Mapping[str, str] | None = Field(default=None, alias="json")
-    missing: AnyStatus
+    missing: Statuses
     unless: Match | None = None
 
     def is_missing(self, code: int, body: bytes) -> bool:
@@ -330,7 +333,7 @@ def _once(parts: tuple[Any, ...], key: str) -> tuple[Any, ...]:
     names = [getattr(part, key) for part in parts]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise _fault(f"expected each {key} once, {twice} is there {names.count(twice)} times")
+        raise ValueError(f"expected each {key} once, {twice} is there {names.count(twice)} times")
     return parts
 
 
