@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from prober.cli import exits
-from prober.config.fields import parse_address
+from prober.config.fields import Address, parse_address
 from prober.demo import story
 from prober.demo.process import Owner, ServerError
 from prober.demo.stack import Stack
@@ -30,24 +30,24 @@ def demo(given: argparse.Namespace) -> int:
         if fault not in known:
             _complain(f"no such fault: {fault!r}; there are {', '.join(known)}")
             return exits.BAD_USAGE
-    port = None
+    listen = None
     if given.listen is not None:
         try:
-            port = parse_address(given.listen).port
+            listen = parse_address(given.listen)
         except ValueError as error:
             _complain(f"--listen {given.listen}: {error}")
             return exits.BAD_USAGE
-    return asyncio.run(_demo(given, port))
+    return asyncio.run(_demo(given, listen))
 
 
-async def _demo(given: argparse.Namespace, port: int | None) -> int:
+async def _demo(given: argparse.Namespace, listen: Address | None) -> int:
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     try:
         async with Owner() as owner:
             directory = _directory(owner, given.data_dir)
-            stack = Stack(owner=owner, directory=directory, listen_port=port, progress=_progress)
+            stack = Stack(owner=owner, directory=directory, listen=listen, progress=_progress)
             run = asyncio.create_task(_run(stack, given, stopping))
             stopped = asyncio.create_task(stopping.wait())
             await asyncio.wait([run, stopped], return_when=asyncio.FIRST_COMPLETED)

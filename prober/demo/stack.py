@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from prober.config.fields import Address
 from prober.config.load import load_config
 from prober.daemon.assembly import database_addresses, load_contract
 from prober.demo.postgres import Postgres
@@ -48,7 +49,7 @@ class Stack:
 
     owner: Owner
     directory: Path
-    listen_port: int | None = None
+    listen: Address | None = None  # of the daemon; None: a free port of 127.0.0.1
     probes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # over PROBES, by probe
     target_settings: Mapping[str, Any] = field(default_factory=dict)
     target_config: Mapping[str, Any] = field(default_factory=dict)  # over the config's section `target`
@@ -65,7 +66,7 @@ class Stack:
         self.redis = RedisServer(self.owner, self.directory / "redis", settings={"appendonly": "yes"})
         self.config_file = self.directory / "config.yaml"
         self.data_dir = self.directory / "prober-data"
-        self.watcher = Watcher(self.owner, self.directory / "prober", self.config_file, self.listen_port)
+        self.watcher = Watcher(self.owner, self.directory / "prober", self.config_file, listen=self.listen)
 
     async def start_services(self) -> None:
         """Start PostgreSQL, Redis and the target, and write the config of this stack."""

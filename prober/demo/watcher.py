@@ -11,14 +11,15 @@ from typing import ClassVar
 
 import aiohttp
 
+from prober.config.fields import Address
 from prober.demo.process import Owner, ServerError
-from prober.demo.server import POLL, Server
+from prober.demo.server import HOST, POLL, Server
 
 ASK_TIMEOUT = aiohttp.ClientTimeout(total=5)
 
 
 class Watcher(Server):
-    """One `prober run`, listening on `port` by PROBER_LISTEN.
+    """One `prober run`, listening on `listen` (default: a free port of 127.0.0.1) by PROBER_LISTEN.
 
     `environment` is added to its own and may be changed between two starts.
     """
@@ -30,12 +31,13 @@ class Watcher(Server):
         owner: Owner,
         directory: Path,
         config: Path,
-        port: int | None = None,
         *,
+        listen: Address | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(owner, directory, port)
+        super().__init__(owner, directory, None if listen is None else listen.port or None)
         self._config = config
+        self._host = HOST if listen is None else listen.host
         self.environment: dict[str, str] = dict(environment or {})
 
     @property
@@ -74,7 +76,7 @@ class Watcher(Server):
     def _command(self) -> Sequence[str | Path]:
         return [
             "/usr/bin/env",
-            f"PROBER_LISTEN={self.address}",
+            f"PROBER_LISTEN={Address(self._host, self.port)}",
             *(f"{name}={value}" for name, value in self.environment.items()),
             sys.executable,
             "-m",

@@ -106,8 +106,8 @@ class EffectWatch:
                 self._postpone(due)
 
     async def drained(self) -> None:
-        """Wait until no accepted message is left, but for those called lost."""
-        while any(f.message.accepted is not None and not f.message.lost for f in self._followed.values()):
+        """Wait until no message is left whose effect can be seen, but for those called lost."""
+        while any(self._is_visible(f) and not f.message.lost for f in self._followed.values()):
             self._looked.clear()
             await self._looked.wait()
 
@@ -168,19 +168,19 @@ class EffectWatch:
 
     def _awaits(self, followed: _Followed) -> bool:
         """Whether the effect of a message is still to come and can be seen by this contract."""
+        return self._is_visible(followed) and not followed.done
+
+    def _is_visible(self, followed: _Followed) -> bool:
         message = followed.message
-        return (
-            message.accepted is not None
-            and not followed.done
-            and self._contract.traces(message.mode).effect is not None
-        )
+        return message.accepted is not None and self._contract.traces(message.mode).effect is not None
 
     def _is_finished(self, followed: _Followed) -> bool:
         """Whether the rows of a message may go: its end is known, or nothing more can be learned of it."""
         age = time.monotonic() - followed.since
-        if followed.message.accepted is None or self._contract.traces(followed.message.mode).effect is None:
-            # Not at once: a claim that is gone before the target has looked for it would be none.
-            return age > self._deadline
+        if not self._is_visible(followed):
+            # Not at once: a claim that is gone before the target has looked for it would be none. And what did
+            # arrive waits with the services, and would write its rows after we had removed them.
+            return self._service_clock() - followed.service_base > self._deadline
         return followed.done or (followed.message.lost and age > self._deadline + LATE_FOR)
 
     async def remove(self, messages: Sequence[AwaitedWebhook]) -> None:
