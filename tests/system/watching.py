@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from prometheus_client.parser import text_string_to_metric_families
 
 from prober.demo.stack import Stack
+from prober.demo.watcher import Watcher
 from prober.publish.journal.reader import Reader
 
 
@@ -48,14 +49,15 @@ async def until(what: str, condition: Callable[[], Awaitable[bool]], timeout: fl
 
 
 class Watched:
-    """A stack with its daemon, as a test looks at it."""
+    """A stack with its daemon, or with another one, as a test looks at it."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, watcher: Watcher | None = None) -> None:
         self.stack = stack
+        self.watcher = watcher or stack.watcher
         self.reader = Reader(stack.data_dir)
 
     async def scrape(self) -> Scrape:
-        status, text = await self.stack.watcher.get("/metrics")
+        status, text = await self.watcher.get("/metrics")
         assert status == 200
         return parse(text)
 
