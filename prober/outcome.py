@@ -178,6 +178,10 @@ class SkipReason(StrEnum):
     RATE_LIMITED = "rate_limited"  # the target asked us to wait (Retry-After)
     DEPENDENCY_DOWN = "dependency_down"  # what it needs is known to be down
     PAUSED = "paused"
+    MAINTENANCE = "maintenance"  # a window in which the config wants no writes
+    NOT_LEADER = "not_leader"  # another replica holds the lease
+    CAP = "cap"  # our own limits on requests to the target would have been exceeded
+    BACKOFF = "backoff"  # the target is in trouble: what does not measure its recovery is asked less often
 
 
 class Settlement(StrEnum):

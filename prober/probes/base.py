@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from prober.clock import Instant
-from prober.outcome import ProbeName
+from prober.outcome import ProbeName, SkipReason
 from prober.result import Result
 
 
@@ -23,6 +23,35 @@ class Run:
     timeout: float
     ordinal: int = 0  # counts the runs of this probe since the daemon began; for what is done every n-th time
     urgent: bool = False  # during an outage: only what tells whether the service is back
+
+
+class Permission(Protocol):
+    """Whether a write to the target may begin now. Asked right before each write, never once for several.
+
+    A write is whatever changes something in the target: a message, an order, a row, a key, also their removal.
+    """
+
+    def refusal(self, *, undo: bool = False) -> SkipReason | None:
+        """Why none may begin now; None when one may.
+
+        `undo`: it removes what this very run has made, which a pause or a window does not forbid.
+        """
+        ...
+
+    @property
+    def fence(self) -> int | None:
+        """The fencing number that writes carry; None where no replicas are elected."""
+        ...
+
+
+class Unrestricted:
+    """Permission for one who asks nobody: `prober check`, and tests."""
+
+    fence: int | None = None
+
+    def refusal(self, *, undo: bool = False) -> SkipReason | None:  # noqa: ARG002 (the shape of Permission)
+        """Never."""
+        return None
 
 
 class Probe(Protocol):

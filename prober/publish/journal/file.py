@@ -49,6 +49,7 @@ class JournalFile:
         self._encoder = encoder
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
+        self._header = -1  # a descriptor of the same file, see _open
         self._synchronous = ""
 
     def write(self, writes: Sequence[Write], results: Sequence[Entry], *, synced: bool) -> set[int]:
@@ -109,10 +110,15 @@ class JournalFile:
         if connection is not None:
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
+        # Not before: closing any descriptor of a file gives up this process's locks on it (fcntl(2)).
+        header, self._header = self._header, -1
+        if header >= 0:
+            os.close(header)
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None:
             if self._identity == _identity(self.path):
+                self._check_header()
                 return self._connection
             # Somebody removed or replaced the file: what we went on writing would be seen by nobody.
             self.close()
@@ -124,7 +130,15 @@ class JournalFile:
             connection.close()
             raise
         self._connection, self._identity = connection, _identity(self.path)
+        self._header = os.open(self.path, os.O_RDONLY)
         return connection
+
+    def _check_header(self) -> None:
+        """Notice a file that was written over: SQLite would go on for long with the pages it has in memory."""
+        found = os.pread(self._header, len(_MAGIC), 0)
+        if found and found != _MAGIC:
+            detail = f"{self.path}: begins with {found!r}, which is no SQLite file; the file is damaged"
+            raise JournalError("corrupt", detail)
 
     def _create(self) -> None:
         """Make the directory and an empty file that nobody else may read; SQLite's own files inherit that."""
@@ -194,6 +208,9 @@ class JournalFile:
         for name in stamps[:-_SET_ASIDE_KEPT]:
             for companion in _COMPANIONS:
                 self.path.with_name(f"{name}{companion}").unlink(missing_ok=True)
+
+
+_MAGIC = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat.html, 1.3.1
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

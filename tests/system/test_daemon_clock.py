@@ -1,0 +1,131 @@
+"""The wall clock is stepped under the running daemon: only labels change, no pace, length or verdict."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from prober.demo.process import Owner
+from tests.system.daemon_stack import fast_stack, no_trace
+from tests.system.watching import Scrape, Watched
+
+HOUR = 3600.0
+INTERVALS = {"redis": 0.25, "database": 0.25, "webhook": 0.5, "race": 1.0, "health": 1.0}
+PROBES = {
+    name: {"interval": f"{interval * 1000:.0f}ms", "timeout": f"{interval * 10000:.0f}ms"}
+    for name, interval in INTERVALS.items()
+}
+RACES = 6  # while one step is watched
+# A length in which an hour shows and a busy machine does not.
+SANE = 120.0
+
+
+def libfaketime() -> Path | None:
+    # The one for several threads: the journal writes in one of its own.
+    return next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
+
+
+class WallClock:
+    """The wall clock of one process, by libfaketime; its monotonic clocks stay what they are."""
+
+    def __init__(self, library: Path, file: Path) -> None:
+        self._file = file
+        self.environment = {
+            "LD_PRELOAD": str(library),
+            "FAKETIME_TIMESTAMP_FILE": str(file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "DONT_FAKE_MONOTONIC": "1",  # its name in older versions
+        }
+        self.step(0.0)
+
+    def step(self, offset: float) -> None:
+        """Set it `offset` seconds off; at once, for every thread."""
+        draft = self._file.with_suffix(".draft")
+        draft.write_text(f"{offset:+.0f}", encoding="ascii")
+        draft.replace(self._file)
+
+
+async def test_a_step_of_the_wall_clock_changes_labels_alone() -> None:
+    library = libfaketime()
+    if library is None:
+        assert "CI" not in os.environ, "libfaketime is missing; run scripts/install-test-tools"
+        pytest.skip("needs libfaketime: apt-get install faketime")
+    async with Owner() as owner:
+        probes = {**PROBES, "webhook": {**PROBES["webhook"], "down_interval": "500ms"}}
+        stack = fast_stack(owner, probes)
+        clock = WallClock(library, stack.directory / "wall-clock")
+        stack.watcher.environment = clock.environment
+        await stack.start_services()
+        await stack.start_watcher()
+        watched = Watched(stack)
+        await watched.clean_again()
+        for offset in (HOUR, 0.0):
+            before, began = await watched.scrape(), time.monotonic()
+            clock.step(offset)
+            await watched.grows("prober_probe_runs_total", by=RACES, since=before, probe="race")
+            after, took = await watched.scrape(), time.monotonic() - began
+            assert_label(after, offset)
+            assert_pace(before, after, took)
+            assert_sane(after)
+        await watched.clean_again()
+        assert_sane(await watched.scrape())
+        await stack.watcher.stop(timeout=40)
+        assert stack.watcher.returncode == 0
+        assert watched.reader.outages() == ()
+        assert watched.reader.violations() == ()
+        no_trace(stack.watcher)
+
+
+def assert_label(scrape: Scrape, offset: float) -> None:
+    """The step has happened: what is a wall time shows it."""
+    success = scrape.value("prober_probe_last_success_timestamp_seconds", probe="redis")
+    assert success == pytest.approx(time.time() + offset, abs=SANE)
+
+
+def assert_pace(before: Scrape, after: Scrape, took: float) -> None:
+    """Every point of the grid was a run, or was skipped because this machine is busy; none was added."""
+    for probe, interval in INTERVALS.items():
+        points = [
+            scrape.total("prober_probe_runs_total", probe=probe)
+            + scrape.total("prober_probe_skipped_total", probe=probe)
+            for scrape in (before, after)
+        ]
+        # What a run under way covers is known only at the next one.
+        assert took / interval / 2 - 4 <= points[1] - points[0] <= took / interval + 4, probe
+
+
+def assert_sane(scrape: Scrape) -> None:
+    for name in (
+        "whatsapp_webhook_violations_total",
+        "whatsapp_webhook_errors_total",
+        "whatsapp_webhook_lost_total",
+        "whatsapp_webhook_late_total",
+        "vendor_routing_race_conditions_total",
+        "redis_connection_errors_total",
+        "prober_restarts_detected_total",
+        "prober_outage",
+        "prober_outage_duration_seconds_count",
+        "prober_journal_failures_total",
+        "redis_recovery_time_seconds",
+        "db_recovery_time_seconds",
+    ):
+        assert scrape.total(name) == 0, name
+    for name in (
+        "whatsapp_webhook_duration_seconds_sum",
+        "whatsapp_webhook_processing_seconds_sum",
+        "vendor_routing_race_duration_seconds_sum",
+        "redis_operation_duration_seconds_sum",
+        "db_operation_duration_seconds_sum",
+        "prober_probe_duration_seconds",
+        "prober_probe_lateness_seconds_sum",
+        "prober_event_loop_lag_seconds_sum",
+    ):
+        assert 0 <= scrape.total(name) < SANE, name
+    for name in ("vendor_routing_win_rate", "db_connection_pool_usage", "redis_memory_used_bytes"):
+        assert scrape.value(name) is not None, name
+    assert scrape.value("vendor_routing_win_rate") == 1
+    assert scrape.total("prober_probe_success") == len(INTERVALS)
