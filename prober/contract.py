@@ -149,7 +149,7 @@ class Match(_Part):
         """Whether an answer with this status and this parsed body (None when it is no JSON) fits."""
         if code not in self.status or (self.json_object and not isinstance(document, dict)):
             return False
-        found = {path: _at(document, path) for path in self.body}
+        found = {path: at(document, path) for path in self.body}
         # 1 is no true, and true no 1
         return all(found[path] == value and type(found[path]) is type(value) for path, value in self.body.items())
 
@@ -175,6 +175,17 @@ class Signature(_Part):
     header: HeaderName
 
 
+class Replay(_Part):
+    """Replay protection: the header that tells when a message was sent, and how an old or repeated one is refused.
+
+    `too_old` in seconds. Without this section replays are not checked.
+    """
+
+    header: HeaderName
+    too_old: Annotated[_Int, Field(ge=1, le=86_400)]
+    refused: Annotated[tuple[Annotated[_Int, _status(400, 499, 404, 429)], ...], _Some]
+
+
 class PathCheck(_Part):
     """The check without side effect: a badly signed message, and the statuses that mean it was refused."""
 
@@ -190,15 +201,24 @@ EffectSql = Annotated[Sql, _sql(_MESSAGES_SQL, ("message_sids",), ("message_sid"
 MessageCleanupSql = Annotated[Sql, _sql(_MESSAGES_SQL, _MESSAGES)]
 
 
+class Repeats(_Part):
+    """A claimed message that is sent more than once: its effects, those of being processed all the same too."""
+
+    effect: EffectSql
+    cleanup: Annotated[tuple[MessageCleanupSql, ...], _Some]
+
+
 class Claimed(_Part):
     """Mode `no_side_effects`: the claim before, the effect after, and the removal of its row.
 
-    Without `effect` a message is delivered, but whether it was processed is not observable in this mode.
+    Without `effect` a message is delivered, but whether it was processed is not observable in this mode; without
+    `repeats` it is not observable whether a claimed message was processed all the same.
     """
 
     claim: ClaimSql
     effect: EffectSql | None = None
     cleanup: Annotated[tuple[MessageCleanupSql, ...], _Some]
+    repeats: Repeats | None = None
 
 
 class Full(_Part):
@@ -223,12 +243,15 @@ class Webhook(_Part):
     form: Annotated[Mapping[str, str], AfterValidator(_form)]
     accepted: Annotated[tuple[Annotated[_Int, _status(200, 299)], ...], _Some]
     path_check: PathCheck
+    replay: Replay | None = None
     claimed: Claimed | None = None
     full: Full
 
-    def traces(self, mode: Mode) -> Claimed | Full:
-        """What a message of this mode leaves in the database."""
-        return self.claimed if mode is Mode.NO_SIDE_EFFECTS and self.claimed is not None else self.full
+    def traces(self, mode: Mode, *, repeated: bool = False) -> Claimed | Repeats | Full:
+        """What a message of this mode leaves in the database; `repeated`: one that is sent more than once."""
+        if mode is Mode.FULL or self.claimed is None:
+            return self.full
+        return self.claimed.repeats if repeated and self.claimed.repeats is not None else self.claimed
 
 
 RACE_FIELDS = frozenset({"routing_id", "order_id", "vendor_id"})
@@ -269,14 +292,43 @@ def _answers(rules: tuple[AnswerRule, ...]) -> tuple[AnswerRule, ...]:
     return rules
 
 
+class WarmUp(_Part):
+    """A request without side effect that takes the way of an accept, sent on each connection before a race."""
+
+    method: Literal["GET", "POST", "HEAD"]
+    path: ConstantPath
+    body: Mapping[str, str] | None = Field(default=None, alias="json")
+
+
+class StatusPage(_Part):
+    """A page that says who won a routing: at the dotted path `winner` of its JSON."""
+
+    path: RequestPath
+    headers: Headers = Field(default_factory=dict)
+    status: Statuses = (200,)
+    winner: str
+
+    @model_validator(mode="after")
+    def _placeholders(self) -> StatusPage:
+        _filled(frozenset({"routing_id"}), [self.path], "routing_id")
+        return self
+
+
 class Race(_Part):
-    """How an order is offered to synthetic vendors, accepted, witnessed and removed."""
+    """How an order is offered to synthetic vendors, accepted, witnessed and removed.
+
+    `create` makes the order and its routing; `second_routing` makes another routing of an order that is there,
+    without it `split_order` is not observable.
+    """
 
     fixtures: tuple[FixtureSql, ...]
     create: Annotated[tuple[CreateSql, ...], _Some]
+    second_routing: tuple[CreateSql, ...] = ()
+    warm_up: WarmUp | None = None
     accept: Accept
     answers: Annotated[tuple[AnswerRule, ...], AfterValidator(_answers)]
     rows: RowsSql
+    status_page: StatusPage | None = None
     cleanup: Annotated[tuple[OrderCleanupSql, ...], _Some]
     leftovers: OrderCleanupSql
 
@@ -381,7 +433,8 @@ def shipped_names() -> list[str]:
     return sorted(file.stem for file in SHIPPED.glob("*.yaml"))
 
 
-def _at(document: object, path: str) -> object:
+def at(document: object, path: str) -> object:
+    """The value at a dotted path of a JSON document; None where there is none."""
     for key in path.split("."):
         if not isinstance(document, dict):
             return None

@@ -9,6 +9,9 @@ class ProbeName(StrEnum):
     """The probes; the value of the label `probe`."""
 
     WEBHOOK = "webhook"
+    WEBHOOK_DUPLICATE = "webhook_duplicate"
+    WEBHOOK_SIGNATURE = "webhook_signature"
+    WEBHOOK_REPLAY = "webhook_replay"
     RACE = "race"
     REDIS = "redis"
     DATABASE = "database"
@@ -54,7 +57,7 @@ class Outcome(StrEnum):
     UNEXPECTED_STATUS = "unexpected_status"  # any other status than the contract allows
     RATE_LIMITED = "rate_limited"  # 429: no error of the endpoint
     FORGED_ACCEPTED = "forged_accepted"  # a badly signed message was taken
-    VIOLATION = "violation"  # the race was answered, and judged a violation
+    VIOLATION = "violation"  # it was answered, and judged a violation
     # Redis
     OOM = "oom"
     READONLY = "readonly"
@@ -124,6 +127,15 @@ class Claim(StrEnum):
     FAILED = "failed"  # 5xx
     NO_ANSWER = "no_answer"  # reset, closed, timed out: it may have won
     UNREADABLE = "unreadable"  # an answer that the contract cannot read
+
+
+class Ask(StrEnum):
+    """When in a race a vendor accepted."""
+
+    RACE = "race"  # at the one instant
+    AGAIN = "again"  # the winner, once it is known that it won
+    LATE = "late"  # a vendor that did not race, once the race is won
+    SECOND = "second"  # another vendor, in a second routing of the same order
 
 
 class Violation(StrEnum):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from prober.clock import Instant
-from prober.outcome import Claim, Mode, Outcome, Phase, ProbeName, RaceOutcome, WebhookCheck
+from prober.outcome import Ask, Claim, Mode, Outcome, Phase, ProbeName, RaceOutcome, Violation, WebhookCheck
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,8 @@ class AwaitedWebhook:
 
     `accepted` is when the 2xx was there; None while the message may or may not have reached the target: then
     its effect proves nothing, and only its rows have to be removed. `lost` says that it was called lost.
+    `settled` comes from the journal alone: its effect was seen in an earlier life of this prober, and all that
+    is left to do is to remove its rows.
     """
 
     message_sid: str
@@ -54,6 +56,8 @@ class AwaitedWebhook:
     intended: Instant
     accepted: Instant | None = None
     lost: bool = False
+    settled: bool = False
+    repeated: bool = False  # sent more than once on purpose; not kept in the journal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +79,31 @@ class WebhookResult(Result):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One request of a check; `sent` in seconds from the first of them, `told` what its answer was read as."""
+
+    check: WebhookCheck
+    message_sid: str
+    sent: float
+    duration: float
+    code: int | None
+    outcome: Outcome
+    told: str
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookCheckResult(Result):
+    """One run of a check that sends several requests: duplicates, signatures, replays."""
+
+    mode: Mode
+    attempts: tuple[Attempt, ...] = ()
+    violations: tuple[Violation, ...] = ()
+    retry_after: float | None = None
+    awaited: tuple[AwaitedWebhook, ...] = ()  # what may exist in the target because of this run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VendorAnswer:
     """What one vendor asked and was told; offsets in seconds from the release of the race."""
 
@@ -86,6 +115,7 @@ class VendorAnswer:
     outcome: Outcome
     told: str  # the part of the answer that decided, or what came instead; at most 500 characters
     trace_id: str = ""
+    ask: Ask = Ask.RACE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +128,27 @@ class RaceRows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RaceHistory:
+    """Everything that is known of one race, for the judge and as evidence.
+
+    `answers` are in the order of the vendors, first those of the race itself, then what was asked afterwards.
+    `rows` were read after the race, `rows_after` after the winner had asked again and a late vendor had asked,
+    `second_rows` are those of a second routing of the same order; None where they were not or could not be
+    read. `page_winner` is who the contract's status page names, None where there is none or it says nothing.
+    """
+
+    answers: tuple[VendorAnswer, ...] = ()
+    rows: RaceRows | None = None
+    page_winner: str | None = None
+    rows_after: RaceRows | None = None
+    second_rows: RaceRows | None = None
+
+    def asked(self, ask: Ask) -> tuple[VendorAnswer, ...]:
+        """The answers to one kind of accept."""
+        return tuple(answer for answer in self.answers if answer.ask is ask)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RaceResult(Result):
     """One race with its verdict and everything that led to it."""
 
@@ -106,8 +157,7 @@ class RaceResult(Result):
     routing_id: str
     order_id: str
     released: Instant
-    answers: tuple[VendorAnswer, ...] = ()
-    rows: RaceRows | None = None
+    history: RaceHistory = field(default_factory=RaceHistory)
     race_duration: float | None = None  # release to last answer
     spread: float | None = None  # first to last request released
     leftovers: int = 0  # rows that cleaning up did not remove

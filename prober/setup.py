@@ -17,14 +17,17 @@ TIMEOUT = 10.0
 
 
 async def set_up(address: DatabaseAddress, contract: Contract, instance: str, vendors: int) -> None:
-    """Create what is missing, all or nothing. Raises what `database_failure` names."""
+    """Create what is missing, all or nothing: for races of `vendors`, and one that comes late.
+
+    Raises what `database_failure` names.
+    """
     async with asyncio.timeout(TIMEOUT):
         session = await open_database(address, f"{MARK}{instance}/setup")
         try:
             await ensure_schema(session.connection)
             await ensure_heartbeat(session.connection, instance)
             mark = Mark(instance)
-            values = {"retailer_id": mark.retailer, "vendor_ids": list(mark.vendors(vendors))}
+            values = {"retailer_id": mark.retailer, "vendor_ids": [*mark.vendors(vendors), mark.late_vendor]}
             await session.timed("BEGIN")
             for sql in contract.race.fixtures:
                 await session.rows(sql.query, *sql.arguments(values))

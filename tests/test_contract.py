@@ -247,7 +247,7 @@ def test_a_claim_can_be_taken_away(tmp_path: Path) -> None:
         (
             "    webhook.paths: /x\n",
             '3:5: webhook.paths: unknown key; did you mean "path"? allowed: path, headers, signature, form, '
-            "accepted, path_check, claimed, full",
+            "accepted, path_check, replay, claimed, full",
         ),
         (
             "    webhook.path: hooks\n",

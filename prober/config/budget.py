@@ -13,6 +13,9 @@ from prober.config.document import Path
 from prober.config.model import Config
 from prober.config.units import Rate, format_duration
 
+# What one round of the rarer checks sends: 7 of duplicates, 2 of signatures, 3 of replays (prober.probes).
+CHECKS_REQUESTS = 12
+
 
 @dataclass(frozen=True, slots=True)
 class Term:
@@ -86,6 +89,9 @@ def webhook_budget(config: Config) -> Budget:
         requests = delivery_starts_within(window, webhook.down_interval)
         why = f"every {format_duration(webhook.down_interval)} while down"
         terms.append(Term("delivery", requests, why, ("probes", "webhook", "down_interval")))
+        runs = starts_within(window, webhook.checks_interval, webhook.checks_interval / 10)
+        why = f"{CHECKS_REQUESTS} every {format_duration(webhook.checks_interval)}"
+        terms.append(Term("checks", runs * CHECKS_REQUESTS, why, ("probes", "webhook", "checks_interval")))
     if health.enabled:
         requests = starts_within(window, health.interval, health.jitter)
         why = f"every {format_duration(health.interval)}"

@@ -112,6 +112,17 @@ def _webhook(config: Config) -> Iterator[Fault]:
             "missing; mode full needs a WhatsApp number that is yours (+977…), because the target "
             "replies to it; or use mode no_side_effects",
         )
+    if webhook.full_interval is not None and webhook.from_number is None:
+        yield Fault(
+            (*path, "full_interval"),
+            "found without from_number; a message in full needs a WhatsApp number that is yours (+977…), because "
+            "the target replies to it",
+        )
+    if webhook.full_interval is not None and webhook.mode is Mode.FULL:
+        yield Fault(
+            (*path, "full_interval"),
+            "found beside mode full, where every message is in full; remove it, or use mode no_side_effects",
+        )
     if webhook.mode is Mode.NO_SIDE_EFFECTS and not config.probes.database.enabled:
         yield Fault(
             (*path, "mode"),

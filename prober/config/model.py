@@ -107,6 +107,8 @@ class Webhook(Section):
     mode: Annotated[Mode, Lenient] = Mode.NO_SIDE_EFFECTS
     processing_deadline: Annotated[Duration, span("1s", "1h")] = 60.0
     from_number: PhoneNumber | None = None
+    full_interval: Annotated[Duration, span("1s", "1d")] | None = None  # messages in mode full beside the others
+    checks_interval: Annotated[Duration, span("1s", "1d")] = 300.0  # duplicates, signatures, replays
     reuse_connection: bool = False
 
 
@@ -120,6 +122,7 @@ class Race(Section):
     vendors: Annotated[int, Field(ge=2, le=50)] = 5
     win_rate_window: Annotated[int, Field(ge=1, le=100_000)] = 100  # races
     max_unjudged: Annotated[int, Field(ge=0)] = 10  # races of the window without a verdict
+    split_order_interval: Annotated[Duration, span("1s", "1d")] = 900.0  # second routings of one order
 
 
 class Sentinel(Section):

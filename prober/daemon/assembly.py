@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from prober.config.load import load_strict
-from prober.config.model import Config, Database, Redis, Tls
+from prober.config.model import Config, Database, Redis, Tls, Webhook
 from prober.contract import Contract, contract_path
 from prober.daemon.watch import Watched
 from prober.http1 import Client, Endpoint, tls_context
 from prober.judge.outage import Tracking
+from prober.outcome import Mode
 from prober.probes.base import Probe
 from prober.probes.database import DatabaseProbe
 from prober.probes.database_session import DatabaseAddress
@@ -25,7 +26,11 @@ from prober.probes.redis import RedisProbe
 from prober.probes.redis_session import RedisAddress
 from prober.probes.redis_tripwire import RedisTripwire
 from prober.probes.synthetic import NOBODYS_NUMBER, Mark
-from prober.probes.webhook import WebhookProbe, WebhookSettings
+from prober.probes.webhook import WebhookProbe
+from prober.probes.webhook_duplicate import DuplicateProbe
+from prober.probes.webhook_message import Messages, WebhookSettings
+from prober.probes.webhook_replay import ReplayProbe
+from prober.probes.webhook_signature import SignatureProbe
 from prober.probes.witness import Witness
 from prober.result import AwaitedWebhook
 from prober.schedule import Timing
@@ -116,15 +121,33 @@ def _webhook(
         account_sid=config.target.account_sid,
         from_number=section.from_number or NOBODYS_NUMBER,
         reuse_connection=section.reuse_connection,
+        full_every=section.full_interval,
     )
-    probe = WebhookProbe(contract.webhook, settings, mark, client, witness, intend.webhook)
+    messages = Messages(contract.webhook, settings, mark, client.endpoint, witness)
+    probe = WebhookProbe(messages, client, intend.webhook)
     timing = Timing(
         interval=section.interval,
         timeout=section.timeout,
         jitter=section.jitter,
         down_interval=section.down_interval,
     )
-    return [Watched(probe=probe, timing=timing, tracking=Tracking(probe=probe.name))]
+    delivery = Watched(probe=probe, timing=timing, tracking=Tracking(probe=probe.name))
+    return [delivery, *_webhook_checks(section, messages, client, intend)]
+
+
+def _webhook_checks(section: Webhook, messages: Messages, client: Client, intend: Intentions) -> Iterator[Watched]:
+    """The rarer checks; without a claim, where one is wanted, none of them may send anything."""
+    if section.mode is Mode.NO_SIDE_EFFECTS and not messages.claims:
+        return
+    checks: list[Probe] = [
+        DuplicateProbe(messages, client, intend.webhook),
+        SignatureProbe(messages, client, intend.webhook),
+    ]
+    if messages.contract.replay is not None:
+        checks.append(ReplayProbe(messages, messages.contract.replay, client, intend.webhook))
+    timing = Timing(interval=section.checks_interval, timeout=section.timeout, jitter=section.checks_interval / 10)
+    for check in checks:
+        yield Watched(probe=check, timing=timing)
 
 
 def _race(
@@ -140,7 +163,9 @@ def _race(
         return []
     token = config.target.bearer_token
     settings = RaceSettings(
-        vendors=section.vendors, bearer_token=None if token is None else token.get_secret_value()
+        vendors=section.vendors,
+        bearer_token=None if token is None else token.get_secret_value(),
+        split_every=section.split_order_interval,
     )
     probe = RaceProbe(contract.race, settings, mark, client, witness, intend.order)
     return [

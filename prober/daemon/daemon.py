@@ -20,7 +20,7 @@ from prober.config.model import Config
 from prober.contract import Contract
 from prober.daemon.assembly import Assembled, Intentions, assemble
 from prober.daemon.outlet import Outlet, tell_journal_news
-from prober.daemon.reactions import Reactions
+from prober.daemon.reactions import MESSAGES, Reactions
 from prober.daemon.sweep import ORDERS, OrderSweep
 from prober.daemon.watch import Watch, Watched
 from prober.event import Event, LoopLag, Outage, OutageChanged, Started
@@ -164,8 +164,7 @@ class Daemon:
             assembled.witness,
             deadline=self._config.probes.webhook.processing_deadline,
             service_clock=lambda: self._service_clock.read(time.monotonic()),
-            settled=reactions.settled,
-            forget=self._outlet.forget,
+            observer=reactions,
         )
         effects.follow(restored.awaited)
         reactions.effects = effects
@@ -225,7 +224,7 @@ class Daemon:
             recovery_hold=config.outages.recovery_hold,
             pages=tuple(page.path for page in contract.health.pages),
             routes=tuple(route.name for route in contract.health.routes),
-            leftover_kinds=(ORDERS,),
+            leftover_kinds=(ORDERS, MESSAGES),
             violations=restored.violations,
             last_violations=restored.last_violations,
             lost=restored.lost,

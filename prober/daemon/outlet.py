@@ -21,7 +21,7 @@ from prober.event import (
 )
 from prober.outcome import OutageState, Outcome, ProbeName, Settlement
 from prober.publish.journal import Cleaned, Forgotten, Intended, Journal, JournalNews, JournalRecovered
-from prober.result import AwaitedWebhook, RaceResult, Result
+from prober.result import AwaitedWebhook, RaceResult, Result, WebhookCheckResult
 
 log = structlog.get_logger()
 
@@ -86,9 +86,9 @@ class Outlet:
     def _is_news(self, result: Result) -> bool:
         """Whether to keep and tell of this result: during an outage fifty a second say the same.
 
-        A race and a forged message taken are evidence, each of its own.
+        A race, a check and a forged message taken are evidence, each of its own.
         """
-        if isinstance(result, RaceResult) or result.outcome is Outcome.FORGED_ACCEPTED:
+        if isinstance(result, RaceResult | WebhookCheckResult) or result.outcome is Outcome.FORGED_ACCEPTED:
             return True
         before = self._told.get(result.probe)
         goes_on = before is not None and before.outcome is result.outcome and not result.ok

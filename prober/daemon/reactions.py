@@ -11,12 +11,15 @@ from typing import Protocol
 
 from prober.clock import Instant, now
 from prober.daemon.sweep import OrderSweep
-from prober.event import Event, ViolationFound, WebhookSettled
+from prober.event import Event, Leftovers, ViolationFound, WebhookSettled
 from prober.judge.health import lies
 from prober.judge.win_rate import RaceWindow
 from prober.outcome import Mode, Outcome, ProbeName, Settlement, Violation, WebhookCheck
 from prober.probes.effects import EffectWatch
-from prober.result import AwaitedWebhook, HealthResult, RaceResult, Result, WebhookResult
+from prober.result import AwaitedWebhook, HealthResult, RaceResult, Result, WebhookCheckResult, WebhookResult
+
+# The kind of leftovers that messages are.
+MESSAGES = "messages"
 
 
 class Ledger(Protocol):
@@ -74,6 +77,8 @@ class Reactions:
         match result:
             case WebhookResult():
                 await self._webhook(result)
+            case WebhookCheckResult():
+                await self._checked(result)
             case RaceResult():
                 await self._race(result)
 
@@ -82,10 +87,20 @@ class Reactions:
         if event.settlement is Settlement.LOST:
             await self._ledger.expect(message)
             await self._violation(Violation.LOST_MESSAGE, event.run_id, event.at, event.sentence)
-        elif event.effects > 1:
-            sentence = f"webhook {event.message_sid} had its effect {event.effects} times; expected once"
-            await self._violation(Violation.DUPLICATE_EFFECT, event.run_id, event.at, sentence)
         self._publish(event)
+
+    async def repeated(self, message: AwaitedWebhook, effects: int, at: Instant) -> None:
+        """Take in that a message had its effect more than once."""
+        sentence = f"webhook {message.message_sid} had its effect {effects} times; expected once"
+        await self._violation(Violation.DUPLICATE_EFFECT, message.run_id, at, sentence)
+
+    async def forget(self, messages: Sequence[AwaitedWebhook]) -> None:
+        """Nothing is left of these messages."""
+        await self._ledger.forget(messages)
+
+    def left(self, count: int) -> None:
+        """Rows of so many messages should be gone and are not."""
+        self._publish(Leftovers(counts={MESSAGES: count}))
 
     async def _webhook(self, result: WebhookResult) -> None:
         if result.outcome is Outcome.FORGED_ACCEPTED:
@@ -101,6 +116,16 @@ class Reactions:
             message = replace(message, accepted=result.started.later(result.finished_mono))
             await self._ledger.expect(message)
         self.effects.follow([message])
+
+    async def _checked(self, result: WebhookCheckResult) -> None:
+        for kind in result.violations:
+            await self._violation(kind, result.run_id, result.started, result.detail)
+        if self.effects is None:
+            return
+        for message in result.awaited:
+            if message.accepted is not None:
+                await self._ledger.expect(message)
+        self.effects.follow(result.awaited, measured=False)
 
     async def _race(self, result: RaceResult) -> None:
         if result.race_outcome.is_violation:

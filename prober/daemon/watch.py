@@ -17,7 +17,7 @@ from prober.judge.outage import Observation, Tracking
 from prober.outcome import Outcome, ProbeName, Service, SkipReason
 from prober.probes.base import Probe, Run, Tripwire
 from prober.probes.synthetic import new_run_id
-from prober.result import DatabaseResult, RedisResult, Result, WebhookResult
+from prober.result import DatabaseResult, RedisResult, Result, WebhookCheckResult, WebhookResult
 from prober.schedule import Cadence, Start, Timing
 
 log = structlog.get_logger()
@@ -96,7 +96,7 @@ class Watch:
         self._publish(ProbeRan(result=result, lateness=start.lateness, fresh_until=self._fresh_until(result)))
         # After it was published: so the evidence is in the journal before the violation that it proves.
         await self._reactions.react(result)
-        if isinstance(result, WebhookResult) and result.outcome is Outcome.RATE_LIMITED:
+        if isinstance(result, WebhookResult | WebhookCheckResult) and result.outcome is Outcome.RATE_LIMITED:
             # Not after a 503, which may ask for it too: that is an outage, and its end has to be seen.
             self._not_before = result.finished_mono + (result.retry_after or 0.0)
         return self.tracking is not None and self.tracking.urgent

@@ -31,8 +31,14 @@ INSTANCE = "demo"
 
 # Short intervals, so that half a minute shows everything (SPEC 3).
 PROBES: Mapping[str, Mapping[str, Any]] = {
-    "webhook": {"interval": "1s", "timeout": "5s", "processing_deadline": "10s", "from_number": FROM_NUMBER},
-    "race": {"interval": "2s", "timeout": "5s"},
+    "webhook": {
+        "interval": "1s",
+        "timeout": "5s",
+        "processing_deadline": "10s",
+        "from_number": FROM_NUMBER,
+        "checks_interval": "30s",
+    },
+    "race": {"interval": "2s", "timeout": "5s", "split_order_interval": "10s"},
     "redis": {"details_interval": "2s"},
     "database": {"details_interval": "2s"},
     "health": {"interval": "5s"},

@@ -1,4 +1,4 @@
-"""The judge of one race: what every vendor was told and what the database says, in; outcome and sentence, out.
+"""The judge of one race: the whole history of it in, an outcome and a sentence of evidence out.
 
 Exactly one winner means (TARGET, "Vendor routing"): the lock is set once, exactly one response row is
 accepted, and it is the vendor that was told it won. A violation is only called where a witness proves it;
@@ -8,12 +8,14 @@ lost answers make `unknown` or `unavailable`, never a violation.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from prober.outcome import Claim, RaceOutcome
-from prober.result import RaceRows, VendorAnswer
+from prober.outcome import Ask, Claim, RaceOutcome
+from prober.result import RaceHistory, RaceRows, VendorAnswer
 
 DEFINITE = frozenset({Claim.WON, Claim.LOST, Claim.ALREADY_WON, Claim.REFUSED})
+# Refusals that say that the vendor has not won; a 401 or 403 says that we may not ask.
+DENIALS = frozenset({400, 404, 409, 410, 422})
 _WINNING = frozenset({Claim.WON, Claim.ALREADY_WON})
 
 
@@ -25,13 +27,28 @@ class RaceVerdict:
     sentence: str
 
 
-def judge_race(answers: Sequence[VendorAnswer], rows: RaceRows | None) -> RaceVerdict:
-    """Judge a race by its answers and its rows; `rows` is None when the database could not be asked.
+def judge_race(history: RaceHistory) -> RaceVerdict:
+    """Judge a race by everything that is known of it.
 
-    The rows were read after the last answer (or the timeout) and read again until they agreed with the
-    answers or the time to settle was over: what they say here is final.
+    Rows were read after the answers that they belong to and read again until they agreed with them or the time
+    to settle was over: what they say here is final.
     """
-    told = tuple(a.vendor_id for a in answers if a.claim in _WINNING)
+    verdict = _at_the_instant(history.asked(Ask.RACE), history.rows)
+    if verdict.outcome is not RaceOutcome.ONE_WINNER or history.rows is None:
+        return verdict
+    winner = history.rows.locked_vendor
+    if winner is None:
+        return verdict
+    for later in (_by_the_page, _by_asking_again, _by_a_late_vendor, _by_a_second_routing):
+        found = later(history, winner)
+        if found is not None:
+            return found
+    return replace(verdict, sentence=verdict.sentence + _afterwards(history))
+
+
+def _at_the_instant(answers: Sequence[VendorAnswer], rows: RaceRows | None) -> RaceVerdict:
+    """Judge what was asked at the one instant."""
+    told = _told_won(answers)
     if len(told) > 1:
         return RaceVerdict(
             RaceOutcome.MULTIPLE_WINNERS,
@@ -51,6 +68,89 @@ def judge_race(answers: Sequence[VendorAnswer], rows: RaceRows | None) -> RaceVe
     if told:
         return _one_told(told[0], answers, rows)
     return _none_told(answers, rows)
+
+
+def _by_the_page(history: RaceHistory, winner: str) -> RaceVerdict | None:
+    """A status page that names another vendor tells somebody that it won who did not."""
+    if history.page_winner in (None, winner):
+        return None
+    return RaceVerdict(
+        RaceOutcome.PHANTOM_WINNER,
+        f"the status page names {history.page_winner}, but {_rows_say(history.rows, start=False)}",
+    )
+
+
+def _by_asking_again(history: RaceHistory, winner: str) -> RaceVerdict | None:
+    """The winner that asks again has to hear the same; only a definite no convicts."""
+    for answer in history.asked(Ask.AGAIN):
+        denied = answer.claim is Claim.LOST or (answer.claim is Claim.REFUSED and answer.code in DENIALS)
+        if denied and _still_holds(history.rows_after, winner):
+            return RaceVerdict(
+                RaceOutcome.NOT_IDEMPOTENT,
+                f"{winner} won, asked again and was told it had not ({answer.told}), though "
+                f"{_rows_say(history.rows_after, start=False)}",
+            )
+    return None
+
+
+def _by_a_late_vendor(history: RaceHistory, winner: str) -> RaceVerdict | None:
+    """After the race is won nobody else may win it, by an answer or by the rows."""
+    for answer in history.asked(Ask.LATE):
+        if answer.claim in _WINNING:
+            return RaceVerdict(
+                RaceOutcome.LATE_WINNER,
+                f"{answer.vendor_id} asked after {winner} had won and was told it won as well ({answer.told}). "
+                f"{_rows_say(history.rows_after)}",
+            )
+    after = history.rows_after
+    if after is None or not after.routing_exists:
+        return None
+    others = {after.locked_vendor, *after.accepted_vendors} - {None, winner}
+    if others:
+        return RaceVerdict(
+            RaceOutcome.LATE_WINNER,
+            f"{winner} had won, and then {_rows_say(after, start=False)}: the order has changed hands",
+        )
+    return None
+
+
+def _by_a_second_routing(history: RaceHistory, winner: str) -> RaceVerdict | None:
+    """An order has one winner, however many routings it has."""
+    told = _told_won(history.asked(Ask.SECOND))
+    rows = history.second_rows
+    holders = set() if rows is None else {rows.locked_vendor, *rows.accepted_vendors}
+    others = (holders | set(told)) - {None, winner}
+    if not others:
+        return None
+    return RaceVerdict(
+        RaceOutcome.SPLIT_ORDER,
+        f"{winner} won the order by its first routing and {_names(sorted(map(str, others)))} by a second one: "
+        f"expected one winner an order. Of the second routing {_rows_say(rows, start=False)}",
+    )
+
+
+def _still_holds(rows: RaceRows | None, winner: str) -> bool:
+    """Whether the order is the winner's still, so that being told otherwise is wrong."""
+    return rows is not None and rows.routing_exists and rows.locked_vendor == winner
+
+
+def _told_won(answers: Sequence[VendorAnswer]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(a.vendor_id for a in answers if a.claim in _WINNING))
+
+
+def _afterwards(history: RaceHistory) -> str:
+    """What came of the questions after the race, in words."""
+    said = {
+        Ask.AGAIN: "The winner asked again",
+        Ask.LATE: "A late vendor asked",
+        Ask.SECOND: "A vendor asked in a second routing of the order",
+    }
+    parts = [
+        f" {words}: {answer.claim.replace('_', ' ')}."
+        for ask, words in said.items()
+        for answer in history.asked(ask)
+    ]
+    return "." * bool(parts) + "".join(parts)
 
 
 def agrees(answers: Sequence[VendorAnswer], rows: RaceRows) -> bool:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import structlog
 
-from prober.clock import now
-from prober.contract import Webhook
+from prober.clock import Instant, now
+from prober.contract import Claimed, Full, Repeats, Webhook
 from prober.event import WebhookSettled
-from prober.judge.loss import LossVerdict, Sighting, Waited, settle
+from prober.judge.loss import Sighting, Waited, settle
 from prober.outcome import Mode, Settlement
 from prober.probes.witness import NotAskable, Witness
 from prober.result import AwaitedWebhook
@@ -27,11 +27,35 @@ log = structlog.get_logger()
 FIRST_LOOK = 0.01
 GROWTH = 1.25
 LONGEST_GAP = 1.0
+# Once the effect is there, only a second one is looked for: less often, until the deadline.
+WATCHING_GAP = 0.2
+WATCHING_GROWTH = 1.6
+WATCHING_LONGEST_GAP = 10.0
 ASK_TIMEOUT = 2.0
 # Many messages are asked about in one query; more than these wait for the next one.
 BATCH = 200
 # A message that was called lost is looked for this much longer, then its rows are removed for good.
 LATE_FOR = 600.0
+
+
+class Observer(Protocol):
+    """Who is told what becomes of the messages."""
+
+    async def settled(self, event: WebhookSettled, message: AwaitedWebhook) -> None:
+        """The wait for an effect ended, or a late effect corrected that."""
+        ...
+
+    async def repeated(self, message: AwaitedWebhook, effects: int, at: Instant) -> None:
+        """A message had its effect more than once; told once of each message."""
+        ...
+
+    async def forget(self, messages: Sequence[AwaitedWebhook]) -> None:
+        """Nothing is left of these messages, and nothing more can come."""
+        ...
+
+    def left(self, count: int) -> None:
+        """So many messages have rows that should be gone and could not be removed."""
+        ...
 
 
 @dataclass(slots=True)
@@ -40,16 +64,27 @@ class _Followed:
     service_base: float  # the service clock when the wait began
     since: float  # monotonic; answer, or start for a message whose answer is unknown
     look_at: float
+    measured: bool = True  # whether the delay of its effect means something
     gap: float = FIRST_LOOK
     absent_until: float | None = None
-    done: bool = field(default=False)
+    settled: bool = False  # the effect was there: what is looked for now is a second one
+    repeated: bool = False  # the second one was told of
+    removal_failed: bool = False
+
+    def postpone(self, current: float) -> None:
+        """Plan the next look."""
+        if self.settled:
+            self.gap = min(max(self.gap, WATCHING_GAP) * WATCHING_GROWTH, WATCHING_LONGEST_GAP)
+        else:
+            self.gap = min(self.gap * GROWTH, LONGEST_GAP)
+        self.look_at = current + self.gap
 
 
 class EffectWatch:
     """Follows messages from their acceptance until their rows are gone.
 
-    `service_clock` gives the seconds during which Redis and the database were both up; `settled` is told how
-    each wait ended; `forget` is told when nothing of a message is left.
+    A message whose effect was seen is watched until `deadline` for a second effect, then its rows are removed.
+    `service_clock` gives the seconds during which Redis and the database were both up; deadlines run on it.
     """
 
     def __init__(
@@ -59,26 +94,29 @@ class EffectWatch:
         *,
         deadline: float,
         service_clock: Callable[[], float],
-        settled: Callable[[WebhookSettled, AwaitedWebhook], Awaitable[None]],
-        forget: Callable[[Sequence[AwaitedWebhook]], Awaitable[None]],
+        observer: Observer,
     ) -> None:
         self._contract = contract
         self._witness = witness
         self._deadline = deadline
         self._service_clock = service_clock
-        self._settled = settled
-        self._forget = forget
+        self._observer = observer
         self._followed: dict[str, _Followed] = {}
         self._woken = asyncio.Event()
         self._looked = asyncio.Event()
+        self._ending = False
+        self._left = 0
 
     @property
     def waiting(self) -> int:
         """How many accepted messages have no effect yet, of those whose effect can be seen."""
-        return sum(self._awaits(f) for f in self._followed.values())
+        return sum(self._is_judged(f) and not f.settled for f in self._followed.values())
 
-    def follow(self, messages: Iterable[AwaitedWebhook]) -> None:
-        """Begin to follow messages, from a result or from the journal."""
+    def follow(self, messages: Iterable[AwaitedWebhook], *, measured: bool = True) -> None:
+        """Begin to follow messages, from a result or from the journal.
+
+        `measured`: the wait begins with the answer, so that the delay of the effect is worth telling.
+        """
         current, clock = time.monotonic(), self._service_clock()
         for message in messages:
             # The service clock begins now, also for a message from before a restart: whether the services were
@@ -88,6 +126,7 @@ class EffectWatch:
                 service_base=clock,
                 since=(message.accepted or message.intended).mono,
                 look_at=current + FIRST_LOOK,
+                measured=measured,
             )
         self._woken.set()
 
@@ -106,8 +145,16 @@ class EffectWatch:
                 self._postpone(due)
 
     async def drained(self) -> None:
-        """Wait until no message is left whose effect can be seen, but for those called lost."""
-        while any(self._is_visible(f) and not f.message.lost for f in self._followed.values()):
+        """End every watch early: wait until no message is left whose effect can be seen, but for the lost ones.
+
+        What was removed before its deadline is not forgotten: something late may still arrive, which the next
+        start removes.
+        """
+        self._ending = True
+        for followed in self._followed.values():
+            followed.look_at = min(followed.look_at, time.monotonic() + FIRST_LOOK)
+        self._woken.set()
+        while any(self._is_judged(f) and not f.message.lost for f in self._followed.values()):
             self._looked.clear()
             await self._looked.wait()
 
@@ -127,105 +174,127 @@ class EffectWatch:
                 continue
 
     async def _look(self, due: list[_Followed]) -> None:
-        awaited = [f.message for f in due if self._awaits(f)]
-        for mode, number, group in _grouped(awaited):
-            effect = self._contract.traces(mode).effect
+        for group in _grouped(f.message for f in due if self._is_judged(f)):
+            effect = self._traces(group[0]).effect
             if effect is None:
                 continue
-            rows = await self._witness.fetch(effect, _values(number, group), timeout=ASK_TIMEOUT)
+            rows = await self._witness.fetch(effect, _values(group), timeout=ASK_TIMEOUT)
             seen = {
                 str(row["message_sid"]): Sighting(effects=int(row["effects"] or 0), done=bool(row["done"]))
                 for row in rows
             }
+            nothing = Sighting(effects=0, done=False)
             for message in group:
-                nothing = Sighting(effects=0, done=False)
                 await self._judge(self._followed[message.message_sid], seen.get(message.message_sid, nothing))
-        for _, _, group in _grouped([f.message for f in due if self._is_finished(f)]):
-            # One kind of message whose rows cannot be removed must not keep the others.
-            with suppress(NotAskable):
-                await self.remove(group)
+        for group in _grouped(f.message for f in due if self._is_over(f)):
+            await self._clean(group)
         self._looked.set()
         self._postpone(due)
 
     async def _judge(self, followed: _Followed, seen: Sighting) -> None:
         at = now()
+        if not followed.settled:
+            await self._settle(followed, seen, at)
+        if seen.effects > 1 and not followed.repeated:
+            followed.repeated = True
+            await self._observer.repeated(followed.message, seen.effects, at)
+
+    async def _settle(self, followed: _Followed, seen: Sighting, at: Instant) -> None:
         waited = Waited(
             elapsed=at.mono - followed.since,
-            service_time=self._service_clock() - followed.service_base,
+            service_time=self._service_time(followed),
             absent_until=followed.absent_until,
         )
-        verdict = settle(waited, seen, deadline=self._deadline, already_lost=followed.message.lost)
+        before = followed.message
+        verdict = settle(waited, seen, deadline=self._deadline, already_lost=before.lost)
         if not seen.done:
             followed.absent_until = waited.elapsed
         if verdict is None:
             return
-        settlement = verdict.settlement
-        followed.done = settlement is not Settlement.LOST
-        before = followed.message
-        if settlement is Settlement.LOST:
+        if verdict.settlement is Settlement.LOST:
             followed.message = replace(before, lost=True)
-        await self._settled(_settled(before, verdict, at.mono, waited, seen), followed.message)
+        else:
+            followed.settled = True
+            followed.gap = min(followed.gap, WATCHING_GAP)
+        event = WebhookSettled(
+            message_sid=before.message_sid,
+            run_id=before.run_id,
+            settlement=verdict.settlement,
+            at=at,
+            delay=waited.elapsed if seen.done and followed.measured else None,
+            effects=seen.effects,
+            sentence=f"webhook {before.message_sid}: {verdict.sentence}",
+        )
+        await self._observer.settled(event, followed.message)
 
-    def _awaits(self, followed: _Followed) -> bool:
-        """Whether the effect of a message is still to come and can be seen by this contract."""
-        return self._is_visible(followed) and not followed.done
+    def _service_time(self, followed: _Followed) -> float:
+        return self._service_clock() - followed.service_base
 
-    def _is_visible(self, followed: _Followed) -> bool:
+    def _is_judged(self, followed: _Followed) -> bool:
+        """Whether something can be learned of a message: it was accepted, and its effect can be seen.
+
+        Not of one that was settled in an earlier life of the prober: its rows may have been removed since.
+        """
         message = followed.message
-        return message.accepted is not None and self._contract.traces(message.mode).effect is not None
+        visible = message.accepted is not None and self._traces(message).effect is not None
+        return visible and not message.settled
 
-    def _is_finished(self, followed: _Followed) -> bool:
+    def _is_over(self, followed: _Followed) -> bool:
         """Whether the rows of a message may go: its end is known, or nothing more can be learned of it."""
-        age = time.monotonic() - followed.since
-        if not self._is_visible(followed):
+        past_deadline = self._service_time(followed) > self._deadline
+        if not self._is_judged(followed):
             # Not at once: a claim that is gone before the target has looked for it would be none. And what did
             # arrive waits with the services, and would write its rows after we had removed them.
-            return self._service_clock() - followed.service_base > self._deadline
-        return followed.done or (followed.message.lost and age > self._deadline + LATE_FOR)
+            return past_deadline
+        if followed.settled:
+            return past_deadline or self._ending
+        age = time.monotonic() - followed.since
+        return followed.message.lost and age > self._deadline + LATE_FOR
+
+    async def _clean(self, group: Sequence[AwaitedWebhook]) -> None:
+        """Remove what is over; messages of one kind whose rows cannot be removed must not keep the others."""
+        followed = [self._followed[message.message_sid] for message in group]
+        # Judged before the removal takes its time.
+        complete = [f.message for f in followed if self._service_time(f) > self._deadline]
+        try:
+            await self.remove(group)
+        except NotAskable:
+            for each in followed:
+                each.removal_failed = True
+        else:
+            await self._observer.forget(complete)
+        left = sum(f.removal_failed for f in self._followed.values())
+        if left != self._left:
+            self._left = left
+            self._observer.left(left)
 
     async def remove(self, messages: Sequence[AwaitedWebhook]) -> None:
-        """Remove every row of these messages and forget them; NotAskable if that cannot be done now."""
-        for mode, number, group in _grouped(messages):
-            await self._witness.run(
-                self._contract.traces(mode).cleanup, _values(number, group), timeout=ASK_TIMEOUT
-            )
+        """Remove every row of these messages, and follow them no longer; NotAskable if it cannot be done now."""
+        for group in _grouped(messages):
+            await self._witness.run(self._traces(group[0]).cleanup, _values(group), timeout=ASK_TIMEOUT)
         for message in messages:
             self._followed.pop(message.message_sid, None)
-        await self._forget(messages)
+
+    def _traces(self, message: AwaitedWebhook) -> Claimed | Repeats | Full:
+        return self._contract.traces(message.mode, repeated=message.repeated)
 
     def _postpone(self, due: Iterable[_Followed]) -> None:
         current = time.monotonic()
         for followed in due:
-            followed.gap = min(followed.gap * GROWTH, LONGEST_GAP)
-            followed.look_at = current + followed.gap
+            followed.postpone(current)
 
 
-def _grouped(messages: Iterable[AwaitedWebhook]) -> list[tuple[Mode, str, list[AwaitedWebhook]]]:
-    """Group by what one query can ask about: the mode and the sender."""
-    groups: dict[tuple[Mode, str], list[AwaitedWebhook]] = {}
+def _grouped(messages: Iterable[AwaitedWebhook]) -> list[list[AwaitedWebhook]]:
+    """Group by what one query can ask about: the mode, the sender, and whether repeats count."""
+    groups: dict[tuple[Mode, str, bool], list[AwaitedWebhook]] = {}
     for message in messages:
-        groups.setdefault((message.mode, message.from_number), []).append(message)
-    return [(mode, number, group) for (mode, number), group in groups.items()]
+        groups.setdefault((message.mode, message.from_number, message.repeated), []).append(message)
+    return list(groups.values())
 
 
-def _values(number: str, group: Sequence[AwaitedWebhook]) -> dict[str, object]:
+def _values(group: Sequence[AwaitedWebhook]) -> dict[str, object]:
     return {
-        "from_number": number,
+        "from_number": group[0].from_number,
         "message_sids": [message.message_sid for message in group],
         "bodies": [message.body for message in group],
     }
-
-
-def _settled(
-    message: AwaitedWebhook, verdict: LossVerdict, mono: float, waited: Waited, seen: Sighting
-) -> WebhookSettled:
-    at = message.intended.later(mono)
-    return WebhookSettled(
-        message_sid=message.message_sid,
-        run_id=message.run_id,
-        settlement=verdict.settlement,
-        at=at,
-        delay=waited.elapsed if seen.done else None,
-        effects=seen.effects,
-        sentence=f"webhook {message.message_sid}: {verdict.sentence}",
-    )

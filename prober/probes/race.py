@@ -1,33 +1,31 @@
 """The race probe: a synthetic order offered to synthetic vendors who all accept at one instant.
 
-It makes the order, opens every connection, sends each request but its last bytes, releases those in one go,
-asks the witnesses, has it judged, and removes the order again.
+It makes the order, opens and warms every connection, sends each request but its last byte, releases those in one
+go, asks the witnesses, then lets the winner ask again and a late vendor ask, now and then also a vendor of a
+second routing of the same order. All of it goes to the judge, and the order is removed again.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prober.clock import Instant, now
-from prober.contract import Race, fill
-from prober.http1 import Client, Connection, Exchange, build_request, release_all
-from prober.judge.race import RaceVerdict, agrees, judge_race
-from prober.outcome import Claim, Outcome, ProbeName, RaceOutcome
+from prober.contract import Race
+from prober.http1 import Client, Connection, Exchange, release_all
+from prober.judge.race import RaceVerdict, judge_race
+from prober.outcome import Ask, Claim, Outcome, ProbeName, RaceOutcome
+from prober.probes.accept import Accept, Accepts
 from prober.probes.base import Run
-from prober.probes.synthetic import HEADER, Mark, new_trace
+from prober.probes.race_witness import RaceWitness
+from prober.probes.synthetic import Mark
 from prober.probes.witness import NotAskable, Values, Witness
-from prober.result import RaceResult, RaceRows, VendorAnswer
+from prober.result import RaceHistory, RaceResult, RaceRows, VendorAnswer
 
-# Rows may follow the answers by a moment: they are read again for this long before anyone is convicted.
-SETTLE = 2.0
-SETTLE_STEP = 0.05
 # Long enough for the staged part of every request to have left this process.
 STAGED = 0.002
-# Making, witnessing and removing the order are our own work beside the race; each gets its own bound.
+# Making and removing the order are our own work beside the race; each gets its own bound.
 WORK_TIMEOUT = 5.0
 
 Intend = Callable[[str, str], Awaitable[object]]  # run id, order id
@@ -43,19 +41,24 @@ OUTCOME_OF_RUN = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RaceSettings:
-    """What the probe has to know besides the contract."""
+    """What the probe has to know besides the contract. `split_every`: seconds between two second routings."""
 
     vendors: int
     bearer_token: str | None = None
+    split_every: float = 900.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Raced:
-    """A race as it was run, before the witnesses were asked. `spread`: first to last release, seconds."""
+@dataclass(slots=True, kw_only=True)
+class _Race:
+    """One race under way. `spread`: first to last accept released, seconds."""
 
+    run: Run
+    order_id: str
+    routing_id: str
     released: Instant
-    answers: tuple[VendorAnswer, ...]
-    spread: float | None
+    answers: tuple[VendorAnswer, ...] = ()
+    spread: float | None = None
+    later: list[VendorAnswer] = field(default_factory=list)
 
 
 class RaceProbe:
@@ -78,26 +81,34 @@ class RaceProbe:
         self._client = client
         self._witness = witness
         self._intend = intend
+        self._accepts = Accepts(contract, mark, client.endpoint, settings.bearer_token)
+        self._rows = RaceWitness(contract, mark, client, witness)
         self._vendors = mark.vendors(settings.vendors)
+        self._split_due = float("-inf")
 
     async def run(self, run: Run) -> RaceResult:
         """Make an order, race for it, judge, and clean up whatever happened in between."""
-        order_id, routing_id = self._mark.order(run.id), self._mark.routing(run.id)
-        values = self._values(order_id, routing_id)
-        await self._intend(run.id, order_id)
+        race = _Race(
+            run=run,
+            order_id=self._mark.order(run.id),
+            routing_id=self._mark.routing(run.id),
+            released=run.started,
+        )
+        values = self._values(race.order_id, race.routing_id)
+        await self._intend(run.id, race.order_id)
         try:
             await self._witness.run(self._contract.create, values, timeout=WORK_TIMEOUT)
         except NotAskable as why:
             # The insert may have been committed although its answer was lost.
             leftovers = await self._clean(values)
-            return self._no_race(run, values, f"the synthetic order could not be made: {why.detail}", leftovers)
+            sentence = f"the synthetic order could not be made: {why.detail}"
+            return self._result(race, RaceHistory(), RaceVerdict(RaceOutcome.SETUP_FAILED, sentence), leftovers)
         try:
-            raced = await self._race(run, order_id, routing_id)
-            rows = await self._witnessed(values, raced.answers)
+            await self._race(race)
+            history = await self._witnessed(race, values)
         finally:
             leftovers = await self._clean(values)
-        verdict = judge_race(raced.answers, rows)
-        return self._result(run, values, raced, rows, verdict, leftovers)
+        return self._result(race, history, judge_race(history), leftovers)
 
     async def close(self) -> None:
         """Nothing is held between runs."""
@@ -107,103 +118,112 @@ class RaceProbe:
             "order_id": order_id,
             "routing_id": routing_id,
             "retailer_id": self._mark.retailer,
-            "vendor_ids": list(self._vendors),
+            "vendor_ids": [*self._vendors, self._mark.late_vendor],
         }
 
-    async def _race(self, run: Run, order_id: str, routing_id: str) -> _Raced:
-        opened = await asyncio.gather(*(self._client.connect(timeout=run.timeout) for _ in self._vendors))
-        connections = [c for c in opened if isinstance(c, Connection)]
+    async def _race(self, race: _Race) -> None:
+        """Let every vendor accept at one instant."""
+        connections: list[Connection] = []
         try:
+            opened = await self._opened(race.run)
+            connections = [c for c in opened if isinstance(c, Connection)]
             if len(connections) < len(opened):
-                return self._not_raced(run, opened)
-            traces = [
-                self._stage(run, order_id, routing_id, vendor, connection)
-                for vendor, connection in zip(self._vendors, connections, strict=True)
-            ]
+                race.answers = self._not_raced(opened)
+                return
+            accepts = [self._accept(race, race.routing_id, vendor, Ask.RACE) for vendor in self._vendors]
+            for accept, connection in zip(accepts, connections, strict=True):
+                connection.stage(accept.request)
             # What was staged is on the wire once the loop has turned; then nothing stands between the releases.
             await asyncio.sleep(STAGED)
+            race.released = now()
             instants = release_all(connections)
-            released = now().later(instants[0])
-            exchanges = await asyncio.gather(*(c.answer(timeout=run.timeout) for c in connections))
+            race.spread = max(instants) - race.released.mono
+            exchanges = await asyncio.gather(*(c.answer(timeout=race.run.timeout) for c in connections))
         finally:
             for connection in connections:
                 connection.close()
-        answers = tuple(
-            self._read(vendor, trace, exchange, released.mono)
-            for vendor, trace, exchange in zip(self._vendors, traces, exchanges, strict=True)
+        race.answers = tuple(
+            self._accepts.read(accept, exchange, race.released.mono)
+            for accept, exchange in zip(accepts, exchanges, strict=True)
         )
-        return _Raced(released=released, answers=answers, spread=instants[-1] - instants[0])
 
-    def _not_raced(self, run: Run, opened: Sequence[Connection | Exchange]) -> _Raced:
+    async def _opened(self, run: Run) -> Sequence[Connection | Exchange]:
+        """A connection for each vendor, warm; a failed exchange, or a 429, in place of what cannot be had."""
+        warm_up = self._accepts.warm_up(run)
+
+        async def opened() -> Connection | Exchange:
+            connection = await self._client.connect(timeout=run.timeout)
+            if warm_up is None or isinstance(connection, Exchange):
+                return connection
+            warmed = await connection.exchange(warm_up, timeout=run.timeout)
+            if warmed.answer is None or warmed.answer.status == 429:
+                connection.close()
+                return warmed
+            if connection.usable:
+                return connection
+            # A server that closes after each answer has been warmed all the same.
+            connection.close()
+            return await self._client.connect(timeout=run.timeout)
+
+        return await asyncio.gather(*(opened() for _ in self._vendors))
+
+    def _not_raced(self, opened: Sequence[Connection | Exchange]) -> tuple[VendorAnswer, ...]:
         """Tell why nobody asked: without every connection open there is no common start."""
-        answers = tuple(
-            VendorAnswer(
-                vendor_id=vendor,
-                sent=None,
-                answered=None,
-                claim=Claim.NO_ANSWER,
-                code=None,
-                outcome=outcome.outcome if isinstance(outcome, Exchange) else Outcome.NOT_KNOWN,
-                told=outcome.detail if isinstance(outcome, Exchange) else "connected, but the race did not start",
+        answers = []
+        for vendor, outcome in zip(self._vendors, opened, strict=True):
+            claim, why, told = Claim.NO_ANSWER, Outcome.NOT_KNOWN, "connected, but the race did not start"
+            if isinstance(outcome, Exchange):
+                limited = outcome.answer is not None
+                claim = Claim.RATE_LIMITED if limited else Claim.NO_ANSWER
+                why, told = outcome.outcome, "429 before the race" if limited else outcome.detail
+            answers.append(
+                VendorAnswer(
+                    vendor_id=vendor, sent=None, answered=None, claim=claim, code=None, outcome=why, told=told
+                )
             )
-            for vendor, outcome in zip(self._vendors, opened, strict=True)
-        )
-        return _Raced(released=run.started, answers=answers, spread=None)
+        return tuple(answers)
 
-    def _stage(self, run: Run, order_id: str, routing_id: str, vendor: str, connection: Connection) -> str:
-        trace_id, traceparent = new_trace()
-        connection.stage(self._accept(run, order_id, routing_id, vendor, traceparent))
-        return trace_id
-
-    def _accept(self, run: Run, order_id: str, routing_id: str, vendor: str, traceparent: str) -> bytes:
-        accept = self._contract.accept
-        values = {"order_id": order_id, "routing_id": routing_id, "vendor_id": vendor}
-        headers = {
-            **accept.headers,
-            "Content-Type": "application/json",
-            HEADER: self._mark.header(run.id),
-            "traceparent": traceparent,
-        }
-        if accept.idempotency_header is not None:
-            headers[accept.idempotency_header] = f"{routing_id}-{vendor}"
-        if self._settings.bearer_token is not None:
-            headers["Authorization"] = f"Bearer {self._settings.bearer_token}"
-        body = json.dumps({key: fill(text, values) for key, text in accept.body.items()})
-        return build_request("POST", self._client.endpoint, fill(accept.path, values), headers, body.encode())
-
-    def _read(self, vendor: str, trace: str, exchange: Exchange, released: float) -> VendorAnswer:
-        sent = None if exchange.sent is None else exchange.sent - released
-        if exchange.answer is None:
-            claim, told, code, answered = Claim.NO_ANSWER, exchange.detail, None, None
-        else:
-            code = exchange.answer.status
-            claim = self._contract.read(code, exchange.answer.body)
-            told = f"{code} {exchange.answer.body[:480].decode('utf-8', 'replace')}"
-            answered = exchange.finished - released
-        return VendorAnswer(
-            vendor_id=vendor,
-            sent=sent,
-            answered=answered,
-            claim=claim,
-            code=code,
-            outcome=exchange.outcome,
-            told=told,
-            trace_id=trace,
+    async def _witnessed(self, race: _Race, values: Values) -> RaceHistory:
+        """Ask every witness, and where there is one winner what can only be asked then."""
+        rows = await self._rows.rows(values, race.answers)
+        page_winner = rows_after = second_rows = None
+        if rows is not None and rows.routing_exists:
+            page_winner = await self._rows.page_winner(race.run, race.routing_id, rows)
+        history = RaceHistory(answers=race.answers, rows=rows, page_winner=page_winner)
+        if rows is not None and rows.locked_vendor and judge_race(history).outcome is RaceOutcome.ONE_WINNER:
+            await self._ask(race, race.routing_id, rows.locked_vendor, Ask.AGAIN)
+            await self._ask(race, race.routing_id, self._mark.late_vendor, Ask.LATE)
+            rows_after = await self._rows.rows(values)
+            if race.run.started.mono >= self._split_due and self._contract.second_routing:
+                self._split_due = race.run.started.mono + self._settings.split_every
+                second_rows = await self._second_routing(race, rows.locked_vendor)
+        return RaceHistory(
+            answers=(*race.answers, *race.later),
+            rows=rows,
+            page_winner=page_winner,
+            rows_after=rows_after,
+            second_rows=second_rows,
         )
 
-    async def _witnessed(self, values: Values, answers: tuple[VendorAnswer, ...]) -> RaceRows | None:
-        deadline = time.monotonic() + SETTLE
-        rows: RaceRows | None = None
-        while True:
-            try:
-                found = await self._witness.fetch(self._contract.rows, values, timeout=WORK_TIMEOUT)
-            except NotAskable:
-                # Rows read before this moment may have been too early: better none than old ones.
-                return None
-            rows = _rows(found)
-            if agrees(answers, rows) or not rows.routing_exists or time.monotonic() >= deadline:
-                return rows
-            await asyncio.sleep(SETTLE_STEP)
+    async def _ask(self, race: _Race, routing_id: str, vendor: str, ask: Ask) -> None:
+        accept = self._accept(race, routing_id, vendor, ask)
+        exchange = await self._client.exchange(accept.request, timeout=race.run.timeout)
+        race.later.append(self._accepts.read(accept, exchange, race.released.mono))
+
+    async def _second_routing(self, race: _Race, winner: str) -> RaceRows | None:
+        """Open another routing of the order and let a vendor accept there that has not won."""
+        routing_id = self._mark.second_routing(race.run.id)
+        values = self._values(race.order_id, routing_id)
+        try:
+            await self._witness.run(self._contract.second_routing, values, timeout=WORK_TIMEOUT)
+        except NotAskable:
+            return None
+        vendor = next(vendor for vendor in self._vendors if vendor != winner)
+        await self._ask(race, routing_id, vendor, Ask.SECOND)
+        return await self._rows.rows(values)
+
+    def _accept(self, race: _Race, routing_id: str, vendor: str, ask: Ask) -> Accept:
+        return self._accepts.make(race.run, race.order_id, routing_id, vendor, ask)
 
     async def _clean(self, values: Values) -> int:
         """Remove the order and count what is still there; -1 when that could not be done or asked."""
@@ -213,48 +233,23 @@ class RaceProbe:
         except NotAskable:
             return -1
 
-    def _no_race(self, run: Run, values: Values, sentence: str, leftovers: int) -> RaceResult:
-        raced = _Raced(released=run.started, answers=(), spread=None)
-        verdict = RaceVerdict(RaceOutcome.SETUP_FAILED, sentence)
-        return self._result(run, values, raced, None, verdict, leftovers)
-
-    def _result(
-        self,
-        run: Run,
-        values: Values,
-        raced: _Raced,
-        rows: RaceRows | None,
-        verdict: RaceVerdict,
-        leftovers: int,
-    ) -> RaceResult:
-        times = [a.answered for a in raced.answers if a.answered is not None]
-        complete = bool(times) and len(times) == len(raced.answers)
+    def _result(self, race: _Race, history: RaceHistory, verdict: RaceVerdict, leftovers: int) -> RaceResult:
+        times = [a.answered for a in race.answers if a.answered is not None]
+        complete = bool(times) and len(times) == len(race.answers)
         return RaceResult(
             probe=self.name,
-            run_id=run.id,
-            started=raced.released,
-            duration=max(times, default=0.0) if complete else now().mono - raced.released.mono,
+            run_id=race.run.id,
+            started=race.released,
+            duration=max(times, default=0.0) if complete else now().mono - race.released.mono,
             outcome=OUTCOME_OF_RUN.get(verdict.outcome, Outcome.VIOLATION),
             detail=verdict.sentence,
             race_outcome=verdict.outcome,
             sentence=verdict.sentence,
-            routing_id=str(values["routing_id"]),
-            order_id=str(values["order_id"]),
-            released=raced.released,
-            answers=raced.answers,
-            rows=rows,
+            routing_id=race.routing_id,
+            order_id=race.order_id,
+            released=race.released,
+            history=history,
             race_duration=max(times) if complete else None,
-            spread=raced.spread,
+            spread=race.spread,
             leftovers=leftovers,
         )
-
-
-def _rows(found: Sequence[Values]) -> RaceRows:
-    if not found:
-        return RaceRows(locked_vendor=None, accepted_vendors=(), routing_exists=False)
-    row = found[0]
-    locked, accepted = row["locked_vendor"], row["accepted_vendors"]
-    return RaceRows(
-        locked_vendor=None if locked is None else str(locked),
-        accepted_vendors=tuple(str(v) for v in accepted) if isinstance(accepted, list | tuple) else (),
-    )

@@ -53,6 +53,15 @@ class Mark:
         """The id of a synthetic routing."""
         return f"{PREFIX}-{self.instance}-routing-{run_id}"
 
+    def second_routing(self, run_id: str) -> str:
+        """The id of another routing of the same synthetic order."""
+        return f"{PREFIX}-{self.instance}-routing2-{run_id}"
+
+    @property
+    def late_vendor(self) -> str:
+        """The id of the synthetic vendor that asks when the race is over."""
+        return f"{PREFIX}-{self.instance}-vendor-late"
+
     @property
     def retailer(self) -> str:
         """The id of the one synthetic retailer."""

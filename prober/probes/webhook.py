@@ -6,109 +6,21 @@ sent but the path check, which has no side effect: a badly signed message that h
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
-from urllib.parse import urlencode
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
-from prober.contract import Webhook, fill
-from prober.http1 import Client, Connection, Exchange, build_request
+from prober.http1 import Client, Connection, Exchange
 from prober.outcome import Mode, Outcome, ProbeName, WebhookCheck
 from prober.probes.base import Run
-from prober.probes.synthetic import HEADER, Mark, new_message_sid, new_trace
-from prober.probes.witness import NotAskable, Witness
+from prober.probes.webhook_answer import read_delivery, read_refusal, retry_after
+from prober.probes.webhook_message import Message, Messages, Signing
+from prober.probes.witness import NotAskable
 from prober.result import AwaitedWebhook, WebhookResult
-from prober.signature import forge_form, sign_form
 
 # The claim is our own work beside the request, bounded by this share of its timeout.
 CLAIM_SHARE = 0.5
 
 Intend = Callable[[AwaitedWebhook], Awaitable[object]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookSettings:
-    """What the probe has to know besides the contract."""
-
-    mode: Mode
-    public_url: str
-    auth_token: str
-    account_sid: str
-    from_number: str
-    reuse_connection: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """One synthetic message, before it is signed."""
-
-    sid: str
-    body: str
-    form: Mapping[str, str]
-
-
-def compose(contract: Webhook, settings: WebhookSettings, mark: Mark, run_id: str, sid: str) -> Message:
-    """Fill the contract's form for one run."""
-    body = mark.body(run_id)
-    values = {
-        "from_number": settings.from_number,
-        "body": body,
-        "message_sid": sid,
-        "account_sid": settings.account_sid,
-    }
-    return Message(sid=sid, body=body, form={k: fill(v, values) for k, v in contract.form.items()})
-
-
-def read_delivery(contract: Webhook, exchange: Exchange) -> tuple[Outcome, str]:
-    """Say what the answer to a good message means."""
-    if exchange.answer is None:
-        return exchange.outcome, exchange.detail
-    code = exchange.answer.status
-    if code in contract.accepted:
-        return Outcome.OK, f"{code}"
-    expected = " or ".join(map(str, contract.accepted))
-    return _by_status(code), f"expected {expected}, got {code}: {_excerpt(exchange)}"
-
-
-def read_path_check(contract: Webhook, exchange: Exchange) -> tuple[Outcome, str]:
-    """Say what the answer to a badly signed message means: refused is right, accepted a violation."""
-    if exchange.answer is None:
-        return exchange.outcome, exchange.detail
-    code = exchange.answer.status
-    expected = " or ".join(map(str, contract.path_check.refused))
-    if code in contract.path_check.refused:
-        return Outcome.OK, f"badly signed, and refused with {code}"
-    if 200 <= code < 300:
-        return Outcome.FORGED_ACCEPTED, f"a badly signed message was accepted with {code}; expected {expected}"
-    return _by_status(code), f"expected {expected}, got {code}: {_excerpt(exchange)}"
-
-
-def _by_status(code: int) -> Outcome:
-    if code == 429:
-        return Outcome.RATE_LIMITED
-    if code >= 500:
-        return Outcome.SERVER_ERROR
-    if 300 <= code < 400:
-        return Outcome.REDIRECT
-    return Outcome.UNEXPECTED_STATUS
-
-
-def _excerpt(exchange: Exchange) -> str:
-    if exchange.answer is None:
-        return ""
-    location = exchange.answer.header("location")
-    if location is not None:
-        return f"redirect to {location[:200]!r}, not followed"
-    return repr(exchange.answer.body[:200].decode("utf-8", "replace"))
-
-
-def retry_after(exchange: Exchange) -> float | None:
-    """Seconds that a 429 or 503 asks us to wait (RFC 9110, 10.2.3; the form in seconds), at most an hour."""
-    if exchange.answer is None or exchange.answer.status not in (429, 503):
-        return None
-    value = exchange.answer.header("retry-after")
-    if value is None or not value.isascii() or not value.isdigit():
-        return None
-    return float(min(int(value[:9]), 3600))
 
 
 class WebhookProbe:
@@ -120,39 +32,29 @@ class WebhookProbe:
 
     name = ProbeName.WEBHOOK
 
-    def __init__(
-        self,
-        contract: Webhook,
-        settings: WebhookSettings,
-        mark: Mark,
-        client: Client,
-        witness: Witness | None,
-        intend: Intend,
-    ) -> None:
-        self._contract = contract
-        self._settings = settings
-        self._mark = mark
+    def __init__(self, messages: Messages, client: Client, intend: Intend) -> None:
+        self._messages = messages
         self._client = client
-        self._witness = witness
         self._intend = intend
         self._kept: Connection | None = None
+        self._full_due = float("-inf")
 
     async def run(self, run: Run) -> WebhookResult:
         """Deliver one message, or check the path where no message may be sent."""
-        message = compose(self._contract, self._settings, self._mark, run.id, new_message_sid())
-        claimed = self._contract.claimed
-        if self._settings.mode is Mode.NO_SIDE_EFFECTS and (self._witness is None or claimed is None):
-            return await self._send(run, message, WebhookCheck.PATH)
-        awaited = self._awaited(run, message)
+        message, mode = self._messages.compose(run), self._mode(run)
+        if mode is Mode.NO_SIDE_EFFECTS and not self._messages.claims:
+            return await self._send(run, message, mode, WebhookCheck.PATH)
+        awaited = self._messages.awaited(run, message, mode)
         await self._intend(awaited)
-        if self._settings.mode is Mode.FULL:
-            return replace(await self._send(run, message, WebhookCheck.DELIVERY), awaited=awaited)
+        if mode is Mode.FULL:
+            return replace(await self._send(run, message, mode, WebhookCheck.DELIVERY), awaited=awaited)
         try:
-            await self._claim(message, run.timeout * CLAIM_SHARE)
+            await self._messages.claim(message, run.timeout * CLAIM_SHARE)
         except NotAskable as why:
-            result = await self._send(run, message, WebhookCheck.PATH, f"; not delivered, no claim: {why.detail}")
+            remark = f"; not delivered, no claim: {why.detail}"
+            result = await self._send(run, message, mode, WebhookCheck.PATH, remark)
         else:
-            result = await self._send(run, message, WebhookCheck.DELIVERY)
+            result = await self._send(run, message, mode, WebhookCheck.DELIVERY)
         # A claim whose answer was lost may have been committed: its row is looked for as well.
         return replace(result, awaited=awaited)
 
@@ -162,8 +64,16 @@ class WebhookProbe:
             self._kept.close()
             self._kept = None
 
+    def _mode(self, run: Run) -> Mode:
+        """Now and then a message in full, where that is wanted: the only way to see losses without a claim."""
+        settings = self._messages.settings
+        if settings.full_every is None or run.urgent or run.started.mono < self._full_due:
+            return settings.mode
+        self._full_due = run.started.mono + settings.full_every
+        return Mode.FULL
+
     async def _exchange(self, request: bytes, timeout: float) -> Exchange:
-        if not self._settings.reuse_connection:
+        if not self._messages.settings.reuse_connection:
             return await self._client.exchange(request, timeout=timeout)
         if self._kept is not None and self._kept.usable:
             return await self._kept.exchange(request, timeout=timeout)
@@ -173,42 +83,19 @@ class WebhookProbe:
         self._kept = opened
         return await opened.first_exchange(request, timeout=timeout)
 
-    def _awaited(self, run: Run, message: Message) -> AwaitedWebhook:
-        return AwaitedWebhook(
-            message_sid=message.sid,
-            run_id=run.id,
-            mode=self._settings.mode,
-            from_number=self._settings.from_number,
-            body=message.body,
-            intended=run.started,
-        )
-
-    async def _claim(self, message: Message, timeout: float) -> None:
-        if self._witness is None or self._contract.claimed is None:
-            raise NotAskable(Outcome.SETUP_FAILED, "the contract has no claim, or no database is configured")
-        values = {"message_sid": message.sid, "from_number": self._settings.from_number}
-        await self._witness.run([self._contract.claimed.claim], values, timeout=timeout)
-
-    async def _send(self, run: Run, message: Message, check: WebhookCheck, remark: str = "") -> WebhookResult:
-        sign = forge_form if check is WebhookCheck.PATH else sign_form
-        public_url = self._settings.public_url.rstrip("/") + self._contract.path
-        trace_id, traceparent = new_trace()
-        request = build_request(
-            "POST",
-            self._client.endpoint,
-            self._contract.path,
-            {
-                **self._contract.headers,
-                "Content-Type": "application/x-www-form-urlencoded",
-                self._contract.signature.header: sign(self._settings.auth_token, public_url, message.form),
-                HEADER: self._mark.header(run.id),
-                "traceparent": traceparent,
-            },
-            urlencode(message.form).encode(),
-        )
-        exchange = await self._exchange(request, run.timeout)
-        read = read_path_check if check is WebhookCheck.PATH else read_delivery
-        outcome, detail = read(self._contract, exchange)
+    async def _send(
+        self, run: Run, message: Message, mode: Mode, check: WebhookCheck, remark: str = ""
+    ) -> WebhookResult:
+        contract = self._messages.contract
+        signing = Signing.FORGED if check is WebhookCheck.PATH else Signing.RIGHTLY
+        request = self._messages.request(run, message, signing)
+        exchange = await self._exchange(request.content, run.timeout)
+        if check is WebhookCheck.PATH:
+            outcome, detail = read_refusal(contract.path_check.refused, exchange, "a badly signed message")
+            if outcome is Outcome.VIOLATION:
+                outcome = Outcome.FORGED_ACCEPTED
+        else:
+            outcome, detail = read_delivery(contract, exchange)
         code = exchange.answer.status if exchange.answer is not None else None
         return WebhookResult(
             probe=self.name,
@@ -218,11 +105,11 @@ class WebhookProbe:
             outcome=outcome,
             detail=detail + remark,
             check=check,
-            mode=self._settings.mode,
+            mode=mode,
             code=code,
-            accepted=code in self._contract.accepted,
+            accepted=code in contract.accepted,
             message_sid=message.sid,
-            trace_id=trace_id,
+            trace_id=request.trace_id,
             phases=exchange.phases,
             reused=exchange.reused,
             sent=exchange.sent is not None,

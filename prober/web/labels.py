@@ -70,6 +70,10 @@ OUTCOMES_OF: dict[ProbeName, tuple[Outcome, ...]] = {
         Outcome.FORGED_ACCEPTED,
         *_OURS,
     ),
+    **dict.fromkeys(
+        (ProbeName.WEBHOOK_DUPLICATE, ProbeName.WEBHOOK_SIGNATURE, ProbeName.WEBHOOK_REPLAY),
+        (Outcome.OK, *HTTP_OUTCOMES, Outcome.RATE_LIMITED, Outcome.VIOLATION, *_OURS),
+    ),
     ProbeName.RACE: (Outcome.OK, *HTTP_OUTCOMES, Outcome.RATE_LIMITED, Outcome.VIOLATION, *_OURS),
     ProbeName.REDIS: (Outcome.OK, *REDIS_OUTCOMES, *_OURS),
     ProbeName.DATABASE: (Outcome.OK, *_DATABASE_OUTCOMES, *_OURS),

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from prober.event import Started
-from prober.outcome import Claim, Outcome, ProbeName
+from prober.outcome import Ask, Claim, Outcome, ProbeName
 from prober.result import (
     DatabaseResult,
     HealthResult,
     RaceResult,
     RedisInfo,
     RedisResult,
+    WebhookCheckResult,
     WebhookResult,
 )
 from prober.web.catalogue import delivery, probing, stores
@@ -44,6 +45,7 @@ class ResultRecorder:
         self._evicted = Cumulative()
         self._recorders: dict[type[Any], Callable[[Any, float], None]] = {
             WebhookResult: self._webhook,
+            WebhookCheckResult: self._checks,
             RaceResult: self._race,
             RedisResult: self._redis,
             DatabaseResult: self._database,
@@ -77,6 +79,18 @@ class ResultRecorder:
         if result.tls_not_after is not None:
             series.put(delivery.TLS_NOT_AFTER, result.tls_not_after, fresh_until=fresh_until)
 
+    def _checks(self, result: WebhookCheckResult, _fresh_until: float) -> None:
+        for attempt in result.attempts:
+            self._series.add(
+                delivery.WEBHOOK_REQUESTS,
+                Source.PROBE,
+                attempt.check,
+                _code(attempt.code),
+                trace_id=attempt.trace_id,
+            )
+            if attempt.outcome in HTTP_OUTCOMES:
+                self._series.add(delivery.WEBHOOK_ERRORS, Source.PROBE, attempt.outcome)
+
     def _race(self, result: RaceResult, _fresh_until: float) -> None:
         series = self._series
         series.add(delivery.RACE_OUTCOMES, result.race_outcome)
@@ -86,7 +100,7 @@ class ResultRecorder:
             series.add(delivery.RACES)
             if result.race_duration is not None:
                 series.observe(delivery.RACE_DURATION, result.race_duration)
-        for answer in result.answers:
+        for answer in result.history.asked(Ask.RACE):
             if answer.sent is not None and answer.answered is not None and answer.claim in _DEFINITE:
                 series.observe(delivery.RESPONSE_TIME, answer.answered - answer.sent, trace_id=answer.trace_id)
 

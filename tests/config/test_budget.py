@@ -119,13 +119,17 @@ def test_a_healthy_probe_starts_no_more_often_than_counted(timing: Timing, cours
 
 def test_the_defaults_stay_within_half_of_the_deployed_limit() -> None:
     budget = webhook_budget(config_with(""))
-    assert [(term.check, term.requests) for term in budget.terms] == [("delivery", 61), ("health", 3)]
-    assert (budget.total, budget.allowed, budget.fits) == (64, 100, True)
+    assert [(term.check, term.requests) for term in budget.terms] == [
+        ("delivery", 61),
+        ("checks", 12),
+        ("health", 3),
+    ]
+    assert (budget.total, budget.allowed, budget.fits) == (76, 100, True)
 
 
 def test_a_limit_over_another_window_is_counted_over_that_window() -> None:
     budget = webhook_budget(config_with("", target="  rate_limit: 100/10s\n"))
-    assert (budget.total, budget.allowed) == (11 + 1, 50)
+    assert (budget.total, budget.allowed) == (11 + 12 + 1, 50)
 
 
 @given(st.integers(100, 10_000), st.integers(100, 10_000))

@@ -27,8 +27,8 @@ def test_says_what_will_run_and_what_it_costs() -> None:
     assert lines[1].endswith("watches production at https://orders.example.com")
     assert lines[2:] == [
         "probes: webhook, race, redis, database, health",
-        "webhook budget at worst: delivery 61 (every 1s while down) + health 3 (every 30s) = 64 in 1m of 100 "
-        "(half of 200/1m)",
+        "webhook budget at worst: delivery 61 (every 1s while down) + checks 12 (12 every 5m) + health 3 (every "
+        "30s) = 76 in 1m of 100 (half of 200/1m)",
     ]
 
 

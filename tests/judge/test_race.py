@@ -8,19 +8,19 @@ from hypothesis import strategies as st
 
 from prober.judge.race import agrees, judge_race
 from prober.outcome import RACE_VIOLATIONS, Claim, Outcome, RaceOutcome
-from prober.result import RaceRows, VendorAnswer
+from prober.result import RaceHistory, RaceRows, VendorAnswer
 
 WON, LOST, ALREADY = Claim.WON, Claim.LOST, Claim.ALREADY_WON
 REFUSED, LIMITED, FAILED, SILENT = Claim.REFUSED, Claim.RATE_LIMITED, Claim.FAILED, Claim.NO_ANSWER
 
 
-def answers(*claims: Claim) -> list[VendorAnswer]:
-    return [
+def answers(*claims: Claim) -> tuple[VendorAnswer, ...]:
+    return tuple(
         VendorAnswer(
             vendor_id=name, sent=0.0, answered=0.01, claim=claim, code=200, outcome=Outcome.OK, told="told"
         )
         for name, claim in zip("abcdefgh", claims, strict=False)
-    ]
+    )
 
 
 def rows(locked: str | None, *accepted: str, exists: bool = True) -> RaceRows:
@@ -61,13 +61,13 @@ TABLE = [
 
 @pytest.mark.parametrize(("claims", "seen", "expected"), [t[1:] for t in TABLE], ids=[t[0] for t in TABLE])
 def test_verdicts(claims: list[Claim], seen: RaceRows | None, expected: RaceOutcome) -> None:
-    verdict = judge_race(answers(*claims), seen)
+    verdict = judge_race(RaceHistory(answers=answers(*claims), rows=seen))
     assert verdict.outcome is expected
     assert len(verdict.sentence) > 20
 
 
 @st.composite
-def correct_races(draw: st.DrawFn) -> tuple[list[VendorAnswer], RaceRows | None]:
+def correct_races(draw: st.DrawFn) -> tuple[tuple[VendorAnswer, ...], RaceRows | None]:
     """A target that keeps its promise, seen through a network that loses and limits answers."""
     contenders = draw(st.integers(2, 8))
     reached = [draw(st.booleans()) for _ in range(contenders)]
@@ -86,20 +86,22 @@ def correct_races(draw: st.DrawFn) -> tuple[list[VendorAnswer], RaceRows | None]
 
 
 @given(correct_races())
-def test_a_correct_target_is_never_convicted(race: tuple[list[VendorAnswer], RaceRows | None]) -> None:
+def test_a_correct_target_is_never_convicted(race: tuple[tuple[VendorAnswer, ...], RaceRows | None]) -> None:
     given_answers, seen = race
-    verdict = judge_race(given_answers, seen)
+    verdict = judge_race(RaceHistory(answers=given_answers, rows=seen))
     assert verdict.outcome not in RACE_VIOLATIONS, verdict.sentence
 
 
 @given(correct_races(), st.data())
 def test_a_second_winner_is_always_convicted(
-    race: tuple[list[VendorAnswer], RaceRows | None], data: st.DataObject
+    race: tuple[tuple[VendorAnswer, ...], RaceRows | None], data: st.DataObject
 ) -> None:
     given_answers, _ = race
     told = data.draw(st.sets(st.integers(0, len(given_answers) - 1), min_size=2))
     claims = [WON if n in told else answer.claim for n, answer in enumerate(given_answers)]
-    verdict = judge_race(answers(*claims), data.draw(st.sampled_from([None, rows("a", "a")])))
+    verdict = judge_race(
+        RaceHistory(answers=answers(*claims), rows=data.draw(st.sampled_from([None, rows("a", "a")])))
+    )
     assert verdict.outcome is RaceOutcome.MULTIPLE_WINNERS
 
 

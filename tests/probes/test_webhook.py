@@ -21,7 +21,8 @@ from prober.outcome import Mode, Outcome, Phase, WebhookCheck
 from prober.probes.base import Run
 from prober.probes.database_session import DatabaseAddress
 from prober.probes.synthetic import Mark
-from prober.probes.webhook import WebhookProbe, WebhookSettings
+from prober.probes.webhook import WebhookProbe
+from prober.probes.webhook_message import Messages, WebhookSettings
 from prober.probes.witness import Witness
 from prober.result import AwaitedWebhook, WebhookResult
 from tests.http1.raw_server import Peer, Script, serving
@@ -66,7 +67,8 @@ def probe_of(
         reuse_connection=reuse,
     )
     client = Client(Endpoint.parse(url))
-    return WebhookProbe(contract, settings, Mark("test"), client, witness, intend or Intended())
+    messages = Messages(contract, settings, Mark("test"), client.endpoint, witness)
+    return WebhookProbe(messages, client, intend or Intended())
 
 
 async def run_once(probe: WebhookProbe, timeout: float = TIMEOUT) -> WebhookResult:
@@ -297,7 +299,7 @@ async def test_without_a_table_to_claim_in_only_the_path_is_checked(witness: Wit
         probe = probe_of(server.url, mode=Mode.NO_SIDE_EFFECTS, witness=witness, intend=intended)
         result = await path_checked(server, probe)
     assert (result.outcome, result.code, result.accepted) == (Outcome.OK, 403, False)
-    assert "badly signed, and refused with 403; not delivered, no claim" in result.detail
+    assert "a badly signed message was refused with 403; not delivered, no claim" in result.detail
     assert "processed_messages" in result.detail
     assert result.awaited == intended.messages[0]
 

@@ -34,6 +34,7 @@ from prober.publish.journal.schema import FILE_NAME
 from prober.publish.journal.statements import Encoder
 from prober.result import (
     AwaitedWebhook,
+    RaceHistory,
     RaceResult,
     RaceRows,
     RedisInfo,
@@ -115,8 +116,9 @@ def race(n: int, outcome: RaceOutcome = RaceOutcome.ONE_WINNER) -> RaceResult:
         routing_id=f"routing-{n}",
         order_id=f"order-{n}",
         released=at(n + 0.1),
-        answers=answers,
-        rows=RaceRows(locked_vendor="vendor-0", accepted_vendors=("vendor-0",)),
+        history=RaceHistory(
+            answers=answers, rows=RaceRows(locked_vendor="vendor-0", accepted_vendors=("vendor-0",))
+        ),
         race_duration=0.02,
         spread=0.0003,
     )

@@ -41,8 +41,14 @@ def test_a_race_keeps_its_whole_evidence() -> None:
     document = json.loads(to_json(race(7)))
     assert document["race_outcome"] == "one_winner"
     assert document["released"] == {"mono": 7.1, "wall": at(7.1).wall}
-    assert [answer["claim"] for answer in document["answers"]] == ["won", "lost", "lost", "lost", "lost"]
-    assert document["rows"] == {
+    assert [answer["claim"] for answer in document["history"]["answers"]] == [
+        "won",
+        "lost",
+        "lost",
+        "lost",
+        "lost",
+    ]
+    assert document["history"]["rows"] == {
         "locked_vendor": "vendor-0",
         "accepted_vendors": ["vendor-0"],
         "routing_exists": True,

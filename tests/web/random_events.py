@@ -30,7 +30,7 @@ from prober.outcome import (
     Violation,
     WebhookCheck,
 )
-from prober.result import Result
+from prober.result import RaceHistory, Result
 from tests.web.event_samples import (
     answer,
     at,
@@ -71,15 +71,18 @@ races = st.builds(
     race_outcome=st.sampled_from(RaceOutcome),
     race_duration=st.none() | seconds,
     spread=st.none() | seconds,
-    answers=st.lists(
-        st.builds(
-            answer,
-            sent=st.none() | seconds,
-            answered=st.none() | seconds,
-            claim=st.sampled_from(Claim),
-        ),
-        max_size=4,
-    ).map(tuple),
+    history=st.builds(
+        RaceHistory,
+        answers=st.lists(
+            st.builds(
+                answer,
+                sent=st.none() | seconds,
+                answered=st.none() | seconds,
+                claim=st.sampled_from(Claim),
+            ),
+            max_size=4,
+        ).map(tuple),
+    ),
 )
 redises = st.builds(
     redis,

@@ -81,7 +81,12 @@ def test_every_violation_belongs_to_exactly_one_counter() -> None:
 
 
 def test_probes_with_an_outage_are_those_of_the_specification() -> None:
-    assert set(OUTAGE_PROBES) == set(ProbeName) - {ProbeName.RACE, ProbeName.HEALTH}
+    assert set(OUTAGE_PROBES) == {
+        ProbeName.WEBHOOK,
+        ProbeName.REDIS,
+        ProbeName.DATABASE,
+        ProbeName.DATABASE_POOLED,
+    }
 
 
 def test_the_document_is_current() -> None:

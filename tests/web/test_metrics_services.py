@@ -14,7 +14,7 @@ from prober.event import (
     WinRate,
 )
 from prober.outcome import Claim, OutageState, Outcome, ProbeName, RaceOutcome, Service, SkipReason
-from prober.result import RaceResult
+from prober.result import RaceHistory, RaceResult
 from tests.web.event_samples import (
     TRACE,
     WALL,
@@ -51,7 +51,11 @@ def test_only_judged_races_count_as_races(outcome: RaceOutcome) -> None:
 
 def test_a_vendor_s_answer_time_is_that_of_definite_answers() -> None:
     definite = {Claim.WON, Claim.LOST, Claim.ALREADY_WON, Claim.REFUSED}
-    result = race(answers=(*(answer(claim=claim) for claim in Claim), answer(sent=None), answer(answered=None)))
+    result = race(
+        history=RaceHistory(
+            answers=(*(answer(claim=claim) for claim in Claim), answer(sent=None), answer(answered=None))
+        )
+    )
     scraped = Scraped(started(), ran(result))
     assert scraped.value("vendor_routing_response_time_seconds_count") == len(definite)
     assert scraped.value("vendor_routing_response_time_seconds_sum") == pytest.approx(0.04 * len(definite))

@@ -77,9 +77,10 @@ class Reader:
         return next(iter(self.results(probe, limit=1)), None)
 
     def result_of_webhook(self, run_id: str) -> StoredResult | None:
-        """Return what the webhook probe saw in one run, also of a message that was never accepted."""
+        """Return what a webhook probe saw in one run, also of messages that were never accepted."""
         rows = self._rows(
-            "SELECT * FROM results WHERE probe = 'webhook' AND run_id = ? ORDER BY seq DESC", (run_id,)
+            f"SELECT * FROM results WHERE {schema.OF_WEBHOOKS} AND run_id = ? ORDER BY seq DESC",  # noqa: S608
+            (run_id,),
         )
         return _result(rows[0]) if rows else None
 

@@ -190,6 +190,7 @@ def _awaited(row: sqlite3.Row, anchor: Anchor) -> AwaitedWebhook:
         intended=anchor.instant(row["intended_wall"], row["intended_mono"], row["boot_id"]),
         accepted=accepted,
         lost=bool(row["lost"]),
+        settled=row["settlement"] not in (None, Settlement.LOST),
     )
 
 

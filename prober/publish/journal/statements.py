@@ -12,7 +12,7 @@ from prober.result import AwaitedWebhook, RaceResult, Result
 Statement = tuple[str, tuple[object, ...]]
 
 _COMMON = frozenset(field_names(Result) or ())
-_IN_RACES = ("answers", "rows", "sentence")  # the evidence is kept once, in its own table
+_IN_RACES = ("history", "sentence")  # the evidence is kept once, in its own table
 
 INSERT_RESULT = "INSERT INTO results VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)"
 INSERT_RACE = """INSERT INTO races VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)

@@ -1,0 +1,133 @@
+"""A synthetic message: its form, its signature, its request as bytes, and the claim before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from urllib.parse import urlencode
+
+from prober.clock import Instant
+from prober.contract import Webhook, fill
+from prober.http1 import Endpoint, build_request
+from prober.outcome import Mode, Outcome
+from prober.probes.base import Run
+from prober.probes.synthetic import HEADER, Mark, new_message_sid, new_trace
+from prober.probes.witness import NotAskable, Witness
+from prober.result import AwaitedWebhook
+from prober.signature import forge_form, sign_form
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSettings:
+    """What the webhook probes have to know besides the contract."""
+
+    mode: Mode
+    public_url: str
+    auth_token: str
+    account_sid: str
+    from_number: str
+    reuse_connection: bool = False
+    full_every: float | None = None  # seconds between two messages in mode `full` where the mode is another
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One synthetic message, before it is signed."""
+
+    sid: str
+    body: str
+    form: Mapping[str, str]
+
+
+class Signing(Enum):
+    """How a message is signed."""
+
+    RIGHTLY = auto()
+    FORGED = auto()
+    NOT = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request of a message, ready to be sent."""
+
+    content: bytes
+    trace_id: str
+
+
+class Messages:
+    """Makes messages and their requests, and claims them; one serves all webhook probes of a prober."""
+
+    def __init__(
+        self,
+        contract: Webhook,
+        settings: WebhookSettings,
+        mark: Mark,
+        endpoint: Endpoint,
+        witness: Witness | None,
+    ) -> None:
+        self.contract = contract
+        self.settings = settings
+        self._mark = mark
+        self._endpoint = endpoint
+        self._witness = witness
+
+    @property
+    def claims(self) -> bool:
+        """Whether a message can be claimed at all."""
+        return self._witness is not None and self.contract.claimed is not None
+
+    def compose(self, run: Run, ordinal: int = 1) -> Message:
+        """A new message; `ordinal` tells those of one run apart, since a body has to be unique."""
+        body = self._mark.body(run.id) + (f" {ordinal}" if ordinal > 1 else "")
+        sid = new_message_sid()
+        values = {
+            "from_number": self.settings.from_number,
+            "body": body,
+            "message_sid": sid,
+            "account_sid": self.settings.account_sid,
+        }
+        return Message(sid=sid, body=body, form={k: fill(v, values) for k, v in self.contract.form.items()})
+
+    def awaited(self, run: Run, message: Message, mode: Mode, *, repeated: bool = False) -> AwaitedWebhook:
+        """What may exist in the target because of this message."""
+        return AwaitedWebhook(
+            message_sid=message.sid,
+            run_id=run.id,
+            mode=mode,
+            from_number=self.settings.from_number,
+            body=message.body,
+            intended=run.started,
+            repeated=repeated,
+        )
+
+    async def claim(self, message: Message, timeout: float) -> None:
+        """Insert its MessageSid before it is sent; NotAskable when that cannot be done."""
+        if self._witness is None or self.contract.claimed is None:
+            raise NotAskable(Outcome.SETUP_FAILED, "the contract has no claim, or no database is configured")
+        values = {"message_sid": message.sid, "from_number": self.settings.from_number}
+        await self._witness.run([self.contract.claimed.claim], values, timeout=timeout)
+
+    def request(
+        self, run: Run, message: Message, signing: Signing = Signing.RIGHTLY, stamp: Instant | None = None
+    ) -> Request:
+        """The request that carries a message; `stamp` goes into the contract's replay header."""
+        trace_id, traceparent = new_trace()
+        headers = {
+            **self.contract.headers,
+            "Content-Type": "application/x-www-form-urlencoded",
+            HEADER: self._mark.header(run.id),
+            "traceparent": traceparent,
+        }
+        if signing is not Signing.NOT:
+            sign = sign_form if signing is Signing.RIGHTLY else forge_form
+            public_url = self.settings.public_url.rstrip("/") + self.contract.path
+            headers[self.contract.signature.header] = sign(self.settings.auth_token, public_url, message.form)
+        if stamp is not None and self.contract.replay is not None:
+            headers[self.contract.replay.header] = str(int(stamp.wall))
+        content = urlencode(message.form).encode()
+        return Request(
+            content=build_request("POST", self._endpoint, self.contract.path, headers, content),
+            trace_id=trace_id,
+        )

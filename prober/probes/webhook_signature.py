@@ -1,0 +1,50 @@
+"""The signature check: a badly signed message and one without a signature, both of which have to be refused."""
+
+from __future__ import annotations
+
+from prober.http1 import Client
+from prober.outcome import Outcome, ProbeName, Violation, WebhookCheck
+from prober.probes.base import Run
+from prober.probes.webhook import Intend
+from prober.probes.webhook_answer import read_refusal
+from prober.probes.webhook_checks import Attempts
+from prober.probes.webhook_message import Messages, Signing
+from prober.probes.witness import NotAskable
+from prober.result import WebhookCheckResult
+
+CASES = (
+    (WebhookCheck.BAD_SIGNATURE, Signing.FORGED, Violation.FORGED_ACCEPTED, "a badly signed message"),
+    (WebhookCheck.NO_SIGNATURE, Signing.NOT, Violation.UNSIGNED_ACCEPTED, "a message without a signature"),
+)
+REQUESTS = len(CASES)  # that one run sends
+
+
+class SignatureProbe:
+    """Sends what must not be taken; claimed first, so that it does no harm where it is taken."""
+
+    name = ProbeName.WEBHOOK_SIGNATURE
+
+    def __init__(self, messages: Messages, client: Client, intend: Intend) -> None:
+        self._messages = messages
+        self._client = client
+        self._intend = intend
+
+    async def run(self, run: Run) -> WebhookCheckResult:
+        """Send both; good when both were refused."""
+        attempts = Attempts(self._messages, self._client, self._intend, run)
+        refused = self._messages.contract.path_check.refused
+        violations = []
+        try:
+            for ordinal, (check, signing, violation, what) in enumerate(CASES, 1):
+                message = await attempts.message(ordinal)
+                request = self._messages.request(run, message, signing)
+                exchange = await attempts.send(request)
+                read = read_refusal(refused, exchange, what)
+                if attempts.add(check, message, request, exchange, read) is Outcome.VIOLATION:
+                    violations.append(violation)
+        except NotAskable as why:
+            return attempts.not_asked(self.name, why)
+        return attempts.result(self.name, violations)
+
+    async def close(self) -> None:
+        """Nothing is held between runs."""
