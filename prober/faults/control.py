@@ -49,6 +49,7 @@ class ControlServer:
         self._directory = directory
         self._server: asyncio.Server | None = None
         self._holder: asyncio.StreamWriter | None = None
+        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def start(self) -> None:
         """Listen; takes the place of a dead proxy's socket. OSError when a living one has it."""
@@ -63,13 +64,20 @@ class ControlServer:
             raise
         self._server = await asyncio.start_unix_server(self._serve, sock=listener)
 
-    def stop(self) -> None:
-        """Stop listening and remove the socket."""
+    async def stop(self) -> None:
+        """Stop listening, remove the socket, end the control connections."""
         if self._server is not None:
             self._server.close()
             (self._directory / SOCKET).unlink(missing_ok=True)
+        for writer in self._open.values():
+            writer.transport.abort()
+        if self._open:
+            await asyncio.wait(list(self._open))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if (task := asyncio.current_task()) is not None:
+            self._open[task] = writer
+            task.add_done_callback(self._open.pop)
         try:
             while line := await reader.readline():
                 writer.write(json.dumps(self._answer(line, writer)).encode() + b"\n")

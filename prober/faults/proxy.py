@@ -81,7 +81,7 @@ async def run(listen: Upstream, upstream: Upstream, directory: Path, seed: int) 
         print(json.dumps({"ready": True, **where, "pid": os.getpid()}), flush=True)
         await ended.wait()
     finally:
-        control.stop()
+        await control.stop()
         gate.close()
 
 
