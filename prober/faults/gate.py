@@ -8,6 +8,7 @@ import socket
 import time
 
 from prober.faults.conditions import CLEAR, Conditions
+from prober.faults.deathwatch import Deathwatch
 from prober.faults.plan import draw_fate
 from prober.faults.relay import Relay, Upstream
 from prober.faults.state import Counters
@@ -16,7 +17,6 @@ BACKLOG = 1_024
 ACCEPTS = 64  # at once, before what is open gets its turn
 OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 BREATH = 0.1  # seconds without accepting when there are none left
-SWEEP = 1.0  # seconds between two looks at who still waits on a stalled connection
 
 
 class Gate:
@@ -30,11 +30,11 @@ class Gate:
         self._seed = seed
         self._loop = asyncio.get_running_loop()
         self._relays: set[Relay] = set()
+        self._deathwatch = Deathwatch()
         self._listener = socket.socket(socket.AF_INET6 if ":" in listen[0] else socket.AF_INET, socket.SOCK_STREAM)
         self._listener.setblocking(False)
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._accepting = False
-        self._sweeper: asyncio.TimerHandle | None = None
 
     def open(self) -> None:
         """Listen. OSError when the address is taken."""
@@ -78,10 +78,9 @@ class Gate:
         """Stop listening and end all connections."""
         self._accept_if(wanted=False)
         self._listener.close()
-        if self._sweeper is not None:
-            self._sweeper.cancel()
         for relay in list(self._relays):
             relay.give_up()
+        self._deathwatch.close()
 
     def _accept_if(self, *, wanted: bool) -> None:
         if wanted is not self._accepting:
@@ -123,20 +122,12 @@ class Gate:
             fate=draw_fate(self.conditions, self._seed, number),
             conditions=self.conditions,
             counters=self.counters,
+            deathwatch=self._deathwatch,
             on_closed=self._forget,
         )
         self._relays.add(relay)
         relay.start()
-        if self._sweeper is None and self.conditions.stall.share:
-            self._sweeper = self._loop.call_later(SWEEP, self._sweep)
 
     def _forget(self, relay: Relay) -> None:
         self._relays.remove(relay)
         self.counters.open -= 1
-
-    def _sweep(self) -> None:
-        for relay in list(self._relays):
-            if relay.stalled and relay.client_has_ended():
-                relay.give_up()
-        more = bool(self._relays) or self.conditions.stall.share
-        self._sweeper = self._loop.call_later(SWEEP, self._sweep) if more else None

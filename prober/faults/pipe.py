@@ -42,6 +42,9 @@ class Keeper(Protocol):
     def cut(self) -> None:
         """No byte may pass any more."""
 
+    def source_ended(self, direction: Direction) -> None:
+        """The side that is read from has said goodbye, and is not read any more."""
+
     def ended(self, direction: Direction, end: End) -> None:
         """All was written that came before this end."""
 
@@ -98,7 +101,7 @@ class Pipe:
         self._deliver()
 
     def source_broke(self) -> None:
-        """Its source was found gone by whoever wrote to it: what it still reads from there ends in a reset."""
+        """Its source was found gone otherwise than by reading: what still comes from there ends in a reset."""
         self._source_broken = True
         if self._held and self._held[-1].end is not None:
             self._held[-1].end = End.RST
@@ -124,6 +127,8 @@ class Pipe:
         draw = next(self._draws) if self._line.jitter else 0.0
         self._held.append(_Chunk(monotonic(), draw, data, end))
         self._size += len(data)
+        if end is End.FIN:
+            self._keeper.source_ended(self._direction)
         self._deliver()
 
     def _write(self) -> None:

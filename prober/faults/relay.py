@@ -10,12 +10,10 @@ import struct
 from collections.abc import Callable
 
 from prober.faults.conditions import Conditions
+from prober.faults.deathwatch import Deathwatch
 from prober.faults.pipe import End, Pipe
 from prober.faults.plan import Direction, Fate, Lot, draws
 from prober.faults.state import Counters
-
-# States of tcp(7)'s TCP_INFO in which the peer has said that it sends nothing more, or has gone.
-_PEER_ENDED = frozenset({6, 7, 8, 9, 11})  # TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, CLOSING
 
 Upstream = tuple[str, int]
 
@@ -33,6 +31,7 @@ class Relay:
         fate: Fate,
         conditions: Conditions,
         counters: Counters,
+        deathwatch: Deathwatch,
         on_closed: Callable[[Relay], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -45,10 +44,12 @@ class Relay:
         self._fate = fate
         self._conditions = conditions
         self._counters = counters
+        self._deathwatch = deathwatch
         self._on_closed = on_closed
         self._pipes: dict[Direction, Pipe] = {}
         self._delivered = 0
         self._alarm: asyncio.TimerHandle | None = None
+        self._broken = False  # one side has reset what the other has to be told of
         self.stalled = False
         self._closed = False
 
@@ -75,10 +76,10 @@ class Relay:
     def change(self, conditions: Conditions) -> None:
         """Put what passes from now on under other conditions; the fate stays as it was drawn."""
         self._conditions = conditions
-        halted = conditions.freeze or self.stalled
         for direction, line in ((Direction.UP, conditions.up), (Direction.DOWN, conditions.down)):
             if direction in self._pipes:  # one pipe may end the connection, and with it the other
-                self._pipes[direction].set_line(line, halted=halted)
+                self._pipes[direction].set_line(line, halted=self._halted)
+        self._settle()
 
     def pardon(self) -> None:
         """Forget what it has drawn."""
@@ -91,13 +92,8 @@ class Relay:
         self._counters.resets += 1
         self._close(End.RST)
 
-    def client_has_ended(self) -> bool:
-        """Whether the client has closed its side: told by the kernel, since nobody reads a stalled connection."""
-        info = self._client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)
-        return info[0] in _PEER_ENDED
-
     def give_up(self) -> None:
-        """End a stalled connection that nobody waits for any more."""
+        """End a connection that nobody waits for any more."""
         self._close(End.RST)
 
     # What the pipes ask and tell.
@@ -121,17 +117,28 @@ class Relay:
             self._counters.stalls += 1
             self.stalled = True
             self.change(self._conditions)
+            self._deathwatch.watch(self._client, self.give_up, goodbye=True)
         else:
             self.reset()
+
+    def source_ended(self, direction: Direction) -> None:
+        """Have the kernel tell when the side that said goodbye resets what it is sent from now on."""
+        source = self._source(direction)
+
+        def look() -> None:
+            if source.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                self._source_broke(direction)
+
+        self._deathwatch.watch(source, look, goodbye=False)
 
     def ended(self, direction: Direction, end: End) -> None:
         """Pass an end on: a goodbye of one side leaves the other way open."""
         if end is End.RST:
-            self._counters.resets_passed += 1
-            self._close(End.RST)
+            self._broken = True
+            self._settle()
             return
         try:
-            self._sink(direction).shutdown(socket.SHUT_WR)
+            self._source(_opposite(direction)).shutdown(socket.SHUT_WR)
         except OSError:
             self.sink_broke(direction)
             return
@@ -139,13 +146,24 @@ class Relay:
             self._close(End.FIN)
 
     def sink_broke(self, direction: Direction) -> None:
-        """Nobody takes what goes this way. What still comes from that side goes before its reset does."""
-        other = self._pipes[Direction.DOWN if direction is Direction.UP else Direction.UP]
-        if other.done:
+        """Nobody takes what goes this way."""
+        self._source_broke(_opposite(direction))
+
+    def _source_broke(self, direction: Direction) -> None:
+        """What still comes from there is passed on before its reset is."""
+        pipe = self._pipes[direction]
+        pipe.source_broke()
+        self._broken = self._broken or pipe.done
+        self._settle()
+
+    @property
+    def _halted(self) -> bool:
+        return self._conditions.freeze or self.stalled
+
+    def _settle(self) -> None:
+        if self._broken and not self._halted and not self._closed:
             self._counters.resets_passed += 1
             self._close(End.RST)
-        else:
-            other.source_broke()
 
     def _dialed(self) -> None:
         upstream = self._upstream
@@ -169,10 +187,10 @@ class Relay:
             self._pipes[direction] = Pipe(self, direction, source, sink, lines[direction], drawn)
         self.change(self._conditions)
 
-    def _sink(self, direction: Direction) -> socket.socket:
-        sink = self._upstream if direction is Direction.UP else self._client
-        assert sink is not None  # noqa: S101 - there are no pipes without an upstream
-        return sink
+    def _source(self, direction: Direction) -> socket.socket:
+        source = self._client if direction is Direction.UP else self._upstream
+        assert source is not None  # noqa: S101 - there are no pipes without an upstream
+        return source
 
     def _close(self, end: End) -> None:
         if self._closed:
@@ -186,12 +204,16 @@ class Relay:
             self._loop.remove_writer(self._upstream.fileno())
         for sock in (self._client, self._upstream):
             if sock is not None:
-                close(sock, end)
+                self._deathwatch.forget(sock)
+                _close_socket(sock, end)
         self._on_closed(self)
 
 
-def close(sock: socket.socket, end: End) -> None:
-    """Close with an RST instead of a goodbye, or with a goodbye."""
+def _opposite(direction: Direction) -> Direction:
+    return Direction.DOWN if direction is Direction.UP else Direction.UP
+
+
+def _close_socket(sock: socket.socket, end: End) -> None:
     if end is End.RST:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
