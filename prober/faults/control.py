@@ -82,8 +82,10 @@ class ControlServer:
             while line := await reader.readline():
                 writer.write(json.dumps(self._answer(line, writer)).encode() + b"\n")
                 await writer.drain()
-        except (ConnectionError, ValueError):
-            pass  # who asked has gone, or sends more than any request is
+        except ConnectionError:
+            pass  # who asked has gone
+        except ValueError:
+            writer.write(b'{"error": "a request is one line of less than 64 KiB"}\n')
         finally:
             if self._holder is writer:
                 self._release()
@@ -144,7 +146,7 @@ def _listening_again() -> Iterator[None]:
 def _parse(line: bytes) -> dict[str, Any]:
     try:
         request = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise RequestError(f"expected one JSON object a line, got {line[:80]!r}") from None
     if not isinstance(request, dict):
         raise RequestError(f"expected a JSON object, got {line[:80]!r}")
