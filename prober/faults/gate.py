@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import errno
+import resource
 import socket
+import sys
 import time
 
 from prober.faults.conditions import CLEAR, Conditions
@@ -15,8 +16,8 @@ from prober.faults.state import Counters
 
 BACKLOG = 1_024
 ACCEPTS = 64  # at once, before what is open gets its turn
-OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-BREATH = 0.1  # seconds without accepting when there are none left
+RESERVE = 32  # descriptors that connections leave to the control: what cannot be reached cannot be cleared
+BREATH = 0.1  # seconds until the next try when the machine has no descriptor or memory left
 
 
 class Gate:
@@ -40,7 +41,7 @@ class Gate:
         """Listen. OSError when the address is taken."""
         self._listener.bind(self._address)
         self._listener.listen(BACKLOG)
-        self._accept_if(wanted=True)
+        self._attend()
 
     def change(self, conditions: Conditions) -> float:
         """Put everything under these conditions; the instant since which they are in force (CLOCK_MONOTONIC).
@@ -51,7 +52,7 @@ class Gate:
         if before.refuse and not refused:
             self._listener.listen(BACKLOG)
         self.conditions = conditions
-        self._accept_if(wanted=not (refused or conditions.freeze))
+        self._attend()
         if refused and not before.refuse:
             # Shut down and not closed: the kernel refuses, and the port stays ours (Linux, tcp_disconnect).
             self._listener.shutdown(socket.SHUT_RD)
@@ -76,13 +77,23 @@ class Gate:
 
     def close(self) -> None:
         """Stop listening and end all connections."""
-        self._accept_if(wanted=False)
+        self._look_at_listener(wanted=False)
         self._listener.close()
         for relay in list(self._relays):
             relay.give_up()
         self._deathwatch.close()
 
-    def _accept_if(self, *, wanted: bool) -> None:
+    def _attend(self) -> None:
+        """Accept if we may; who has to wait does so in the kernel's backlog, as before any busy server."""
+        if self._listener.fileno() >= 0:
+            held_off = self.conditions.refuse or self.conditions.freeze
+            self._look_at_listener(wanted=not held_off and self._has_room())
+
+    def _has_room(self) -> bool:
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return 2 * (len(self._relays) + 1) + RESERVE <= descriptors
+
+    def _look_at_listener(self, *, wanted: bool) -> None:
         if wanted is not self._accepting:
             self._accepting = wanted
             if wanted:
@@ -92,21 +103,19 @@ class Gate:
 
     def _accept(self) -> None:
         for _ in range(ACCEPTS):
+            if not self._has_room():
+                self._attend()
+                return
             try:
                 client, _ = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                if error.errno not in OUT_OF_DESCRIPTORS:
-                    raise
-                self._accept_if(wanted=False)
-                self._loop.call_later(BREATH, self._breathe)
+                print(f"cannot accept: {error.strerror}; trying again", file=sys.stderr)
+                self._look_at_listener(wanted=False)
+                self._loop.call_later(BREATH, self._attend)
                 return
             self._relay(client)
-
-    def _breathe(self) -> None:
-        if self._listener.fileno() >= 0:
-            self._accept_if(wanted=not (self.conditions.refuse or self.conditions.freeze))
 
     def _relay(self, client: socket.socket) -> None:
         client.setblocking(False)
@@ -131,3 +140,4 @@ class Gate:
     def _forget(self, relay: Relay) -> None:
         self._relays.remove(relay)
         self.counters.open -= 1
+        self._attend()

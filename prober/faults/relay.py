@@ -49,6 +49,7 @@ class Relay:
         self._pipes: dict[Direction, Pipe] = {}
         self._delivered = 0
         self._alarm: asyncio.TimerHandle | None = None
+        self._overdue = False  # the time of its fate has come
         self._broken = False  # one side has reset what the other has to be told of
         self.stalled = False
         self._closed = False
@@ -59,7 +60,7 @@ class Relay:
             self.cut()
             return
         if self._fate.after_seconds < math.inf:
-            self._alarm = self._loop.call_later(self._fate.after_seconds, self.cut)
+            self._alarm = self._loop.call_later(self._fate.after_seconds, self._time_is_up)
         try:
             self._upstream = upstream = _tcp_socket(self._address)
         except OSError:  # there is no descriptor left
@@ -84,6 +85,7 @@ class Relay:
     def pardon(self) -> None:
         """Forget what it has drawn."""
         self._fate = Fate()
+        self._overdue = False
         if self._alarm is not None:
             self._alarm.cancel()
 
@@ -160,10 +162,19 @@ class Relay:
     def _halted(self) -> bool:
         return self._conditions.freeze or self.stalled
 
+    def _time_is_up(self) -> None:
+        self._overdue = True
+        self._settle()
+
     def _settle(self) -> None:
-        if self._broken and not self._halted and not self._closed:
+        """Do what had to be done, unless it is frozen: then it waits for the thaw as everything does."""
+        if self._halted or self._closed:
+            return
+        if self._broken:
             self._counters.resets_passed += 1
             self._close(End.RST)
+        elif self._overdue:
+            self.cut()
 
     def _dialed(self) -> None:
         upstream = self._upstream

@@ -236,18 +236,18 @@ async def test_connections_beyond_its_descriptors_wait_for_their_turn(
     owner: Owner, redis_server: RedisServer
 ) -> None:
     proxy = await proxy_on(owner, redis_server.port)
-    # Room for some twenty connections.
+    # Room for fourteen connections, and for the control.
     resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, (60, 60))
     clients = [socket.create_connection(("127.0.0.1", proxy.port), timeout=PATIENCE) for _ in range(60)]
     try:
-        state = await counted(proxy, "all that fit", lambda counters: counters.open > 10)
-        assert state.counters.open < 60
-        for client in clients[:30]:
+        state = await counted(proxy, "all that fit", lambda counters: counters.open == 14)
+        assert state.counters.connections == 14
+        for client in clients[5:]:
             client.close()
-        clients = clients[30:]
         assert await asyncio.to_thread(ping, proxy.port) == PONG
     finally:
         for client in clients:
             client.close()
-    await counted(proxy, "all to be closed", lambda counters: counters.open == 0)
+    state = await counted(proxy, "all to be closed", lambda counters: counters.open == 0)
+    assert (state.counters.connections, state.counters.upstream_failures) == (61, 0)
     assert "Traceback" not in proxy.log_tail(1000)

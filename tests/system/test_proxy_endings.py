@@ -17,7 +17,7 @@ from prober.demo.proxy_server import Proxy
 from prober.demo.redis_server import RedisServer
 from prober.faults.conditions import CLEAR, changed
 from prober.faults.plan import Lot, draw_fate
-from tests.http1.raw_server import Peer
+from tests.http1.raw_server import PATIENCE, Peer
 from tests.system.proxying import before_script, connected_to, counted, payload, ping, proxy_on, read_all
 
 CONNECTIONS = 100
@@ -146,12 +146,22 @@ async def test_a_reset_at_the_answer_comes_when_the_work_is_done(owner: Owner, r
 
 async def test_a_reset_within_some_seconds_spares_who_was_faster(owner: Owner, redis_server: RedisServer) -> None:
     proxy = await proxy_on(owner, redis_server.port, seed=3)
-    ending = {"share": 1, "when": "seconds", "within": 0.5}
+    ending = {"share": 1, "when": "seconds", "within": 3}
     await proxy.set(reset=ending)
     fate = draw_fate(changed(CLEAR, {"reset": ending}), 3, 1)
     assert (fate.lot, fate.after_bytes) == (Lot.RESET, math.inf)
     with connected_to(proxy.port) as client, pytest.raises(ConnectionResetError):
         await asyncio.to_thread(client.recv, 1)
+    with connected_to(proxy.port) as client:
+        await counted(proxy, "the connection", lambda counters: counters.open == 1)
+        await proxy.set(freeze=True)
+        client.settimeout(3.5)  # by then it would have been reset
+        with pytest.raises(TimeoutError):
+            await asyncio.to_thread(client.recv, 1)
+        client.settimeout(PATIENCE)
+        await proxy.set(freeze=False)
+        with pytest.raises(ConnectionResetError):
+            await asyncio.to_thread(client.recv, 1)
     await proxy.set(reset={"share": 1, "when": "seconds", "within": 3600})
     assert await outcomes(proxy, 5) == ["pass"] * 5
     await counted(proxy, "the connections to end", lambda counters: counters.open == 0)
