@@ -7,14 +7,12 @@ import contextlib
 import itertools
 import random
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from prober.demo.process import Owner
 from prober.demo.proxy_server import Proxy
-from prober.demo.redis_server import RedisServer
-from prober.faults.conditions import CLEAR
 from prober.faults.state import Counters, State
-from tests.http1.raw_server import PATIENCE, RawServer, Script, serving
+from tests.http1.raw_server import PATIENCE, RawServer, Script
 
 _numbers = itertools.count(1)
 
@@ -69,29 +67,8 @@ async def counted(proxy: Proxy, what: str, condition: Callable[[Counters], bool]
     return state
 
 
-async def works(proxy: Proxy, redis: RedisServer, ask: Callable[[Proxy], Awaitable[bytes]]) -> None:
-    """A fresh connection works and nothing is in its way."""
-    assert (await proxy.state()).conditions == CLEAR
-    assert await ask(proxy) == b"+PONG\r\n"
-    assert redis.running
-
-
 def ping(port: int) -> bytes:
     """What a Redis behind the port says to a PING; raises what the connection raises."""
     with connected_to(port) as client:
         client.sendall(b"PING\r\n")
         return client.recv(100)
-
-
-__all__ = [
-    "PATIENCE",
-    "before_script",
-    "connected_to",
-    "counted",
-    "payload",
-    "ping",
-    "proxy_on",
-    "read_all",
-    "serving",
-    "works",
-]

@@ -24,7 +24,8 @@ from prober.demo.user import ServerError
 from prober.faults.conditions import CLEAR
 from prober.faults.control import SOCKET
 from prober.faults.control_client import ControlError
-from tests.system.proxying import PATIENCE, connected_to, counted, ping, proxy_on
+from tests.http1.raw_server import PATIENCE
+from tests.system.proxying import connected_to, counted, ping, proxy_on
 from tests.system.watching import until
 
 PONG = b"+PONG\r\n"
