@@ -17,6 +17,7 @@ from prober.daemon.assembly import database_addresses, load_contract
 from prober.demo.postgres import Postgres
 from prober.demo.process import Owner, obstacle, unprivileged_user
 from prober.demo.prometheus import Prometheus
+from prober.demo.proxy_server import Proxy
 from prober.demo.redis_server import RedisServer
 from prober.demo.target_server import Target
 from prober.demo.watcher import Watcher
@@ -60,6 +61,7 @@ class Stack:
     target_settings: Mapping[str, Any] = field(default_factory=dict)
     target_config: Mapping[str, Any] = field(default_factory=dict)  # over the config's section `target`
     config_sections: Mapping[str, Any] = field(default_factory=dict)  # over the top level of the config
+    proxied: bool = False  # whether the daemon reaches the target through a proxy of ours, `proxy`
     progress: Callable[[str], None] = _say_nothing
 
     def __post_init__(self) -> None:
@@ -92,6 +94,9 @@ class Stack:
             settings=self.target_settings,
         )
         await self.target.start()
+        if self.proxied:
+            self.proxy = Proxy(self.owner, self.directory / "proxy", self.target.port)
+            await self.proxy.start()
         self._write_config(dsn)
         await self._set_up()
 
@@ -120,7 +125,7 @@ class Stack:
             "listen": self.watcher.address,
             "target": {
                 "environment": "demo",
-                "url": self.target.url,
+                "url": f"http://{self.proxy.address}" if self.proxied else self.target.url,
                 "public_url": PUBLIC_URL,
                 "account_sid": ACCOUNT_SID,
                 "auth_token": self._auth_token,
