@@ -61,12 +61,17 @@ async def test_hundreds_of_races_and_webhooks_without_one_false_verdict() -> Non
 
 
 async def agreed(watched: Watched, control: ControlClient) -> Scrape:
-    """A scrape between two equal looks at the target's record, which counts as many webhooks as we do."""
+    """A scrape between two equal looks at the target's record, which counts as many webhooks as we do.
+
+    Of those that got no answer (a busy machine, a timeout of a second) it may or may not know.
+    """
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         before = await webhooks(control)
         scrape = await watched.scrape()
-        if await webhooks(control) == before == scrape.total("whatsapp_webhook_requests_total"):
+        tried = scrape.total("whatsapp_webhook_requests_total")
+        unanswered = scrape.total("whatsapp_webhook_requests_total", code="none")
+        if await webhooks(control) == before and tried - unanswered <= before <= tried:
             return scrape
         await asyncio.sleep(0.02)
     raise AssertionError(

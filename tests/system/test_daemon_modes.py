@@ -214,7 +214,9 @@ async def test_a_daemon_with_one_probe(
         await watcher.wait_complete()
         scrape = parse((await watcher.get("/metrics"))[1])
         names = {dict(labels)["probe"] for name, labels in scrape.samples if name == "prober_probe_success"}
-        assert names == {enabled} | ({"database_pooled"} if enabled == "database" and _pooled(document) else set())
+        checks = {"webhook_duplicate", "webhook_signature", "webhook_replay"}
+        beside = {"webhook": checks, "database": {"database_pooled"} if _pooled(document) else set()}
+        assert names == {enabled} | beside.get(enabled, set())
         assert scrape.total("prober_probe_success") == (0 if enabled == "webhook" else len(names))
         assert any(name == has for name, _ in scrape.samples)
         assert not any(name == lacks for name, _ in scrape.samples)

@@ -211,7 +211,7 @@ async def in_the_middle_of_a_race(watched: Watched, control: ControlClient) -> N
 
     async def asked() -> bool:
         requests = await control.record(Kind.REQUEST, since=since)
-        hanging = {e["path"] for e in requests if e["path"].endswith("/accept") and "none" not in e["path"]}
-        return any(order.rsplit("-", 1)[-1] in path for order in await order_ids(watched) for path in hanging)
+        # The order is there, and what warms the way hangs already.
+        return bool(await order_ids(watched)) and any(e["path"].endswith("/accept") for e in requests)
 
     await until("a race that waits for its answers", asked)
