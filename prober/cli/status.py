@@ -92,7 +92,7 @@ def _fetch(asking: Asking) -> Any:
         raise NoAnswerError(_failure(asking, error)) from error
     try:
         return json.loads(body) if len(body) <= LARGEST else None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise NoAnswerError(f"{asking.url} answers, but with no JSON: no prober listens there") from error
 
 

@@ -89,15 +89,15 @@ def _outages(outages: Document) -> Iterator[str]:
     if outages["under_way"]:
         yield "outages under way"
         for outage in outages["under_way"]:
-            since = utc(float(outage["began"]))
-            yield f"  {_text(outage['probe']):<16}  since {since}, {length(float(outage['seconds']))}; {_why(outage)}"
+            since, lasts = utc(float(outage["began"])), length(float(outage["seconds"]))
+            yield f"  {_text(outage['probe']):<16}  since {since}, {lasts}; {_why(outage)}"
         yield "  what to do: `prober evidence ID` has the evidence of each"
         yield ""
     if outages["recent"]:
         yield "outages that ended"
         for outage in outages["recent"][:5]:
-            began = utc(float(outage["began"]))
-            yield f"  {_text(outage['probe']):<16}  {began}, lasted {length(float(outage['seconds']))}; {_why(outage)}"
+            began, lasted = utc(float(outage["began"])), length(float(outage["seconds"]))
+            yield f"  {_text(outage['probe']):<16}  {began}, lasted {lasted}; {_why(outage)}"
         yield ""
 
 
