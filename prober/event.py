@@ -166,7 +166,7 @@ class StandingViolation:
 class ViolationsStand:
     """How many violations are open and how many known, by kind; a kind that is left out has none.
 
-    `newest` are some of them, newest first.
+    `newest` are some of each kind, newest first.
     """
 
     at: Instant

@@ -104,7 +104,7 @@ def _request(asking: Asking) -> urllib.request.Request:
     except ValueError:
         fine = False
     if not fine:
-        raise NoAnswerError(f"expected --url as http://HOST:PORT or https://HOST:PORT, got {asking.url}")
+        raise NoAnswerError("expected --url as http://HOST:PORT or https://HOST:PORT; a user is given as --user")
     headers = {"Accept": "application/json"}
     if asking.user is not None:
         credentials = base64.b64encode(f"{asking.user}:{asking.password}".encode()).decode()

@@ -13,6 +13,8 @@ from prober.publish.printable import length, printable, utc
 
 Document = Mapping[str, Any]
 
+LONGEST = 160  # characters of a sentence
+
 
 def page(status: Document) -> str:
     """Render it."""
@@ -28,32 +30,26 @@ def verdict(status: Document) -> str:
     """Say in a sentence whether ordering works, as far as this prober knows."""
     if status["trouble"]:
         return f"whether ordering works is not known: {_text(status['trouble'])}"
-    down = {outage["probe"]: outage for outage in status["outages"]["under_way"]}
-    wrong = _wrong(status)
-    if "webhook" in down:
-        first, joint = (
-            f"ordering does not work: webhook down for {length(float(down['webhook']['seconds']))}",
-            "; ",
-        )
-        others = [probe for probe in down if probe != "webhook"]
-        first += f", and {_text(', '.join(others))} down" if others else ""
-    elif down:
-        said = (f"{_text(probe)} down for {length(float(outage['seconds']))}" for probe, outage in down.items())
-        first, joint = f"ordering is in trouble: {', '.join(said)}", "; "
-    elif (why := _not_known(status)) is not None:
-        first, joint = f"whether ordering works is not known: {why}", "; "
-    else:
-        first, joint = "ordering works", ", but "
-    return f"{first}{joint}{wrong}" if wrong else first
+    down = [f"{_text(o['probe'])} down for {_length(o['seconds'])}" for o in status["outages"]["under_way"]]
+    webhook_down = any(outage["probe"] == "webhook" for outage in status["outages"]["under_way"])
+    said = [*down, *_wrong(status)]
+    if webhook_down:
+        return f"ordering does not work: {', '.join(said)}"
+    if down:
+        return f"ordering is in trouble: {', '.join(said)}"
+    if said:
+        return f"ordering does not work right: {', '.join(said)}"
+    unknown = _not_known(status)
+    return "ordering works" if unknown is None else f"whether ordering works is not known: {unknown}"
 
 
-def _wrong(status: Document) -> str:
-    """The violations that are open, in words; empty: none."""
+def _wrong(status: Document) -> list[str]:
+    """The violations that are open, in words, if there are any."""
     count = open_violations(status)
     if not count:
-        return ""
+        return []
     kinds = _text(", ".join(kind for kind, n in status["violations"]["open"].items() if n))
-    return f"{count} violation{'s are' if count > 1 else ' is'} open ({kinds})"
+    return [f"{count} violation{'s are' if count > 1 else ' is'} open ({kinds})"]
 
 
 def _not_known(status: Document) -> str | None:
@@ -63,7 +59,7 @@ def _not_known(status: Document) -> str | None:
     if run is None:
         return "the webhook probe has not run yet"
     if run["stale"]:
-        return f"the webhook probe has not run for {length(float(run['age_seconds']))}"
+        return f"the webhook probe has not run for {_length(run['age_seconds'])}"
     return None if run["ok"] else f"the webhook probe says {_text(run['outcome'])}"
 
 
@@ -71,7 +67,7 @@ def _lines(status: Document) -> Iterator[str]:
     yield verdict(status)
     yield (
         f"  prober {_text(status['instance'])} {_text(status['version'])} watches {_text(status['environment'])}, "
-        f"up {length(float(status['uptime_seconds']))}, asked at {utc(float(status['at']))}"
+        f"up {_length(status['uptime_seconds'])}, asked at {utc(float(status['at']))}"
     )
     yield ""
     yield from _outages(status["outages"])
@@ -89,52 +85,54 @@ def _outages(outages: Document) -> Iterator[str]:
     if outages["under_way"]:
         yield "outages under way"
         for outage in outages["under_way"]:
-            since, lasts = utc(float(outage["began"])), length(float(outage["seconds"]))
+            since, lasts = utc(float(outage["began"])), _length(outage["seconds"])
             yield f"  {_text(outage['probe']):<16}  since {since}, {lasts}; {_why(outage)}"
         yield "  what to do: `prober evidence ID` has the evidence of each"
         yield ""
     if outages["recent"]:
         yield "outages that ended"
         for outage in outages["recent"][:5]:
-            began, lasted = utc(float(outage["began"])), length(float(outage["seconds"]))
+            began, lasted = utc(float(outage["began"])), _length(outage["seconds"])
             yield f"  {_text(outage['probe']):<16}  {began}, lasted {lasted}; {_why(outage)}"
         yield ""
 
 
 def _why(outage: Document) -> str:
-    detail = f": {_text(outage['detail'])}" if outage["detail"] else ""
+    detail = f": {_cut(outage['detail'])}" if outage["detail"] else ""
     return f"{_text(outage['cause'])}{detail} ({_text(outage['id'])})"
 
 
 def _violations(violations: Document) -> Iterator[str]:
-    newest = violations["newest"]
-    for standing, heading in (("open", "violations open"), ("known", "violations known")):
+    for standing in ("open", "known"):
         counts = {kind: int(n) for kind, n in (violations[standing] or {}).items() if n}
         if not counts:
             continue
-        yield f"{heading}: {', '.join(f'{_text(kind)} {n}' for kind, n in counts.items())}"
-        shown = [one for one in newest if one["standing"] == standing]
-        for one in shown:
-            yield f"  {utc(float(one['at']))}  {_text(one['id'])}"
-            yield f"    {_text(one['sentence'])}"
-            if standing == "known":
-                yield f"    known until {utc(float(one['until']))}: {_text(one['reason'])}"
-        if sum(counts.values()) > len(shown):
-            yield f"  and {sum(counts.values()) - len(shown)} more"
+        yield f"violations {standing}"
+        for kind, count in counts.items():
+            yield f"  {_text(kind)}: {count}"
+            newest = (o for o in violations["newest"] if (o["standing"], o["kind"]) == (standing, kind))
+            yield from _newest(next(newest, None))
         if standing == "open":
-            yield (
-                "  what to do: `prober evidence ID` shows what proves it; once it is known, "
-                "`prober ack ID|KIND --for 30d --reason …`"
-            )
+            yield "  what to do: `prober evidence ID` shows what proves it; `prober ack ID|KIND --reason …` once"
+            yield "  it is known: shown, not paging, for 30 days or as long as --for says"
         yield ""
+
+
+def _newest(one: Document | None) -> Iterator[str]:
+    if one is None:
+        return
+    yield f"    the newest {utc(float(one['at']))}: {_text(one['id'])}"
+    yield f"      {_cut(one['sentence'])}"
+    if one["standing"] == "known":
+        yield f"      known until {utc(float(one['until']))}: {_cut(one['reason'])}"
 
 
 def _probe(run: Document | None) -> str:
     if run is None:
         return "has not run yet"
-    age = f"{length(float(run['age_seconds']))} ago" + (", too long" if run["stale"] else "")
+    age = f"{_length(run['age_seconds'])} ago" + (", too long" if run["stale"] else "")
     took = length(float(run["duration_seconds"]))
-    detail = f"  {_text(run['detail'])}" if run["detail"] and not run["ok"] else ""
+    detail = f"  {_cut(run['detail'])}" if run["detail"] and not run["ok"] else ""
     return f"{_text(run['outcome']):<16}  {took:>10}  {age}{detail}"
 
 
@@ -144,6 +142,18 @@ def _rate(rate: Document | None) -> str:
     judged, unjudged = int(rate["judged"]), int(rate["unjudged"])
     value = "not known" if rate["value"] is None else f"{float(rate['value']):.4f}"
     return f"win rate: {value} of {judged} judged races, {unjudged} without a verdict"
+
+
+def _length(seconds: object) -> str:
+    if not isinstance(seconds, int | float):
+        raise TypeError(f"expected seconds, got {type(seconds).__name__}")
+    return length(seconds)
+
+
+def _cut(value: object) -> str:
+    """A sentence as far as it goes on a page; the evidence has the whole."""
+    text = _text(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def _text(value: object) -> str:

@@ -14,8 +14,8 @@ from prober.outcome import Standing, Violation
 
 # So many of each kind are counted, the newest. Only an acknowledged kind that is found for days on end has more.
 MOST_OF_A_KIND = 2_000
-# So many are told with their sentences, of those that are open and of those that are known.
-NEWEST = 10
+# So many of each kind are told with their sentences, of those that are open and of those that are known.
+NEWEST_OF_A_KIND = 3
 # What is over is kept for so long (seconds): an acknowledgement made just before that end is read just after it.
 GRACE = 60.0
 
@@ -76,6 +76,9 @@ def renewed(before: Suspension | None, after: Suspension, hold: float) -> Suspen
     return replace(after, began=min(before.began, after.began))
 
 
+_OfKind = dict[str, tuple[ViolationFound, Fate]]  # by id, in the order in which they were found
+
+
 class StandingViolations:
     """The violations that are open or known. Nothing in it reads a clock."""
 
@@ -84,7 +87,7 @@ class StandingViolations:
     ) -> None:
         self._hold = hold
         self._suspensions: Mapping[str, list[Suspension]] = {}
-        self._found: dict[Violation, dict[str, tuple[ViolationFound, Fate]]] = {kind: {} for kind in Violation}
+        self._found: dict[Violation, _OfKind] = {kind: {} for kind in Violation}
         self.suspend(suspensions)
         for violation in found:
             self.find(violation)
@@ -112,22 +115,18 @@ class StandingViolations:
     def stand(self, now: Instant) -> ViolationsStand:
         """What pages and what is known at `now`."""
         counts: dict[Standing, Counter[Violation]] = {standing: Counter() for standing in Standing}
-        by_standing: dict[Standing, list[tuple[ViolationFound, Fate]]] = {standing: [] for standing in Standing}
+        newest: list[StandingViolation] = []
         for kind, of_kind in self._found.items():
-            for id_, (violation, its) in list(of_kind.items()):
-                if now.wall >= its.open_until + GRACE:
-                    del of_kind[id_]
-                    continue
-                standing = its.standing(now.wall)
-                counts[standing][kind] += 1
-                by_standing[standing].append((violation, its))
-        newest = [
-            StandingViolation(
-                found=violation, standing=standing, until_wall=its.changes(now.wall), reason=its.reason
-            )
-            for standing in (Standing.OPEN, Standing.KNOWN)
-            for violation, its in heapq.nlargest(NEWEST, by_standing[standing], key=lambda one: one[0].at.wall)
-        ]
+            by_standing = self._by_standing(of_kind, now.wall)
+            for standing in (Standing.OPEN, Standing.KNOWN):
+                if found := by_standing[standing]:
+                    counts[standing][kind] = len(found)
+                    newest += [
+                        StandingViolation(
+                            found=violation, standing=standing, until_wall=its.changes(now.wall), reason=its.reason
+                        )
+                        for violation, its in heapq.nlargest(NEWEST_OF_A_KIND, found, key=_last_seen)
+                    ]
         return ViolationsStand(
             at=now,
             open=dict(counts[Standing.OPEN]),
@@ -140,6 +139,19 @@ class StandingViolations:
         fates = (its for of_kind in self._found.values() for _, its in of_kind.values())
         return min((its.changes(now) for its in fates), default=math.inf)
 
+    def _by_standing(self, of_kind: _OfKind, now: float) -> dict[Standing, list[tuple[ViolationFound, Fate]]]:
+        by_standing: dict[Standing, list[tuple[ViolationFound, Fate]]] = {standing: [] for standing in Standing}
+        for id_, (violation, its) in list(of_kind.items()):
+            if now >= its.open_until + GRACE:
+                del of_kind[id_]
+            else:
+                by_standing[its.standing(now)].append((violation, its))
+        return by_standing
+
     def _fate(self, violation: ViolationFound) -> Fate:
         suspensions = (*self._suspensions.get(violation.id, ()), *self._suspensions.get(violation.kind, ()))
         return fate(violation.at.wall, suspensions, self._hold)
+
+
+def _last_seen(one: tuple[ViolationFound, Fate]) -> float:
+    return one[0].at.wall

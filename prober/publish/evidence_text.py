@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -17,7 +17,7 @@ from prober.publish.evidence import Evidence, ViolationRecord
 from prober.publish.journal.stored import StoredOutage, StoredRace, StoredResult, StoredWebhook
 from prober.publish.printable import length, printable, utc
 
-_LABEL = 14
+_LABEL = 16
 # What has a place of its own in the text of a race.
 _RACE_KNOWN = frozenset(
     {
@@ -43,7 +43,8 @@ def render(evidence: Evidence, now_wall: float) -> str:
         parts.append(_outage(evidence.outage))
     if not parts:
         parts.append(["what proves it is no longer in the journal: the oldest goes first (journal.retention)"])
-    parts += [_violation(record, now_wall) for record in evidence.violations]
+    told = {part.sentence for part in (evidence.race, evidence.webhook) if part is not None}
+    parts += [_violation(record, told, now_wall) for record in evidence.violations]
     return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
 
 
@@ -141,7 +142,7 @@ def _webhook(webhook: StoredWebhook | None, result: StoredResult | None) -> Iter
     how = None if webhook is None else webhook.settlement
     yield f"webhook {printable(sid)}: {printable(how or (result.outcome if result else 'not settled'))}"
     for sentence in (webhook and webhook.sentence, result and result.detail):
-        if sentence:
+        if sentence and sentence != str(sees.get("code")):
             yield f"  {printable(sentence)}"
     yield ""
     run_id = webhook.run_id if webhook is not None else result.run_id if result is not None else ""
@@ -205,7 +206,7 @@ def _outage(outage: StoredOutage) -> Iterator[str]:
     yield _line("failed probes", str(outage.failures))
 
 
-def _violation(record: ViolationRecord, now_wall: float) -> Iterator[str]:
+def _violation(record: ViolationRecord, told: Container[str | None], now_wall: float) -> Iterator[str]:
     stored, its = record.stored, record.fate
     said = {
         Standing.OPEN: f"open until {utc(its.open_until)}, or until it is acknowledged",
@@ -213,7 +214,8 @@ def _violation(record: ViolationRecord, now_wall: float) -> Iterator[str]:
         Standing.OVER: f"over since {utc(its.open_until)}",
     }
     yield f"violation {printable(stored.id)}"
-    yield f"  {printable(stored.sentence)}"
+    if stored.sentence not in told:
+        yield f"  {printable(stored.sentence)}"
     yield _line("first seen", utc(stored.first_wall))
     if stored.last_wall != stored.first_wall:
         yield _line("last seen", utc(stored.last_wall))

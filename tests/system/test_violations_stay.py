@@ -90,7 +90,9 @@ async def test_a_violation_is_open_and_stays_so_over_a_kill(watched: Watched) ->
     said = await prober(watched, "status")
     assert said.code == 1
     first, *rest = said.out.splitlines()
-    assert first == f"ordering works, but {found} violation{' is' if found == 1 else 's are'} open ({KIND})"
+    assert (
+        first == f"ordering does not work right: {found} violation{' is' if found == 1 else 's are'} open ({KIND})"
+    )
     assert any(watched.reader.violations(KIND)[0].id in line for line in rest)
     document = json.loads((await prober(watched, "status", "--json")).out)
     assert document["violations"]["open"] == {KIND: found}
