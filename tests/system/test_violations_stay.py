@@ -72,15 +72,21 @@ async def test_before_anything_is_found_every_kind_is_nought(watched: Watched) -
     assert (said.code, said.out.splitlines()[0]) == (0, "ordering works")
 
 
-async def test_a_violation_is_open_and_stays_so_over_a_kill(watched: Watched) -> None:
-    async with ControlClient(watched.stack.target.control_url) as control:
-        await control.plant("double_accept")
-        await watched.becomes(OPEN, lambda value: value >= 1, kind=KIND)
-        await control.remove("double_accept")
-    # In the journal before it is counted.
-    scrape = await watched.scrape()
-    assert len(watched.reader.violations(KIND)) >= (scrape.value(OPEN, kind=KIND) or 0)
-    await watched.grows("vendor_routing_race_outcomes_total", by=2, outcome="one_winner")
+@pytest_asyncio.fixture(loop_scope="module")
+async def violated(watched: Watched) -> Watched:
+    """The stack when two vendors have won an order in it, and races are right again."""
+    if not watched.reader.violations(KIND):
+        async with ControlClient(watched.stack.target.control_url) as control:
+            await control.plant("double_accept")
+            await watched.becomes(OPEN, lambda value: value >= 1, kind=KIND)
+            await control.remove("double_accept")
+        # One that was under way may still be wrong.
+        await watched.grows("vendor_routing_race_outcomes_total", by=2, outcome="one_winner")
+    return watched
+
+
+async def test_a_violation_is_open_and_stays_so_over_a_kill(violated: Watched) -> None:
+    watched = violated
     found = len(watched.reader.violations(KIND))
     await stands(watched, open=found, known=0)
     watched.stack.watcher.kill()
@@ -99,7 +105,8 @@ async def test_a_violation_is_open_and_stays_so_over_a_kill(watched: Watched) ->
     assert document["instance"] == "demo"
 
 
-async def test_the_evidence_has_every_vendor_and_what_it_was_told(watched: Watched) -> None:
+async def test_the_evidence_has_every_vendor_and_what_it_was_told(violated: Watched) -> None:
+    watched = violated
     violation = watched.reader.violations(KIND)[0]
     said = await prober(watched, "evidence", violation.id)
     assert said.code == 0
@@ -119,7 +126,8 @@ async def test_the_evidence_has_every_vendor_and_what_it_was_told(watched: Watch
     assert [one["id"] for one in document["violations"]] == [violation.id]
 
 
-async def test_an_acknowledged_one_does_not_page_and_does_again(watched: Watched) -> None:
+async def test_an_acknowledged_one_does_not_page_and_does_again(violated: Watched) -> None:
+    watched = violated
     found = len(watched.reader.violations(KIND))
     token = (await asyncio.to_thread(watched.stack.config_file.read_text)).split("auth_token: ")[1].split()[0]
     said = await prober(watched, "ack", KIND, "--reason", f"the token {token} is in ticket 7")
@@ -139,7 +147,8 @@ async def test_an_acknowledged_one_does_not_page_and_does_again(watched: Watched
     assert (await prober(watched, "status")).code == 1
 
 
-async def test_one_of_them_can_be_acknowledged_alone_and_without_a_daemon(watched: Watched) -> None:
+async def test_one_of_them_can_be_acknowledged_alone_and_without_a_daemon(violated: Watched) -> None:
+    watched = violated
     found = watched.reader.violations(KIND)
     await watched.stack.watcher.stop(timeout=40)
     for violation in found:
@@ -154,7 +163,8 @@ async def test_one_of_them_can_be_acknowledged_alone_and_without_a_daemon(watche
     assert (await prober(watched, "status")).code == 0
 
 
-async def test_what_there_is_not_is_said_with_what_there_is(watched: Watched) -> None:
+async def test_what_there_is_not_is_said_with_what_there_is(violated: Watched) -> None:
+    watched = violated
     violation = watched.reader.violations(KIND)[0]
     unknown = await prober(watched, "ack", "mutiple_winners", "--reason", "x")
     assert unknown.code == 2
