@@ -49,7 +49,7 @@ unit: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) --ignore tests/system tests
 
 system: $(VENV)/.dev tools
-	$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) tests/system
+	$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) --dist loadfile tests/system
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

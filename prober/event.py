@@ -18,6 +18,7 @@ from prober.outcome import (
     Service,
     Settlement,
     SkipReason,
+    Standing,
     Violation,
 )
 from prober.result import Result
@@ -149,6 +150,32 @@ class ViolationFound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StandingViolation:
+    """A violation that is open or known, until `until_wall` (Unix time) if nothing else happens.
+
+    `reason` is that of the acknowledgement, also of one that has ended.
+    """
+
+    found: ViolationFound
+    standing: Standing
+    until_wall: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViolationsStand:
+    """How many violations are open and how many known, by kind; a kind that is left out has none.
+
+    `newest` are some of each kind, newest first.
+    """
+
+    at: Instant
+    open: Mapping[Violation, int]
+    known: Mapping[Violation, int]
+    newest: tuple[StandingViolation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoopLag:
     """How late a timer of the prober's event loop fired, seconds."""
 
@@ -190,6 +217,7 @@ Event = (
     | WebhookSettled
     | WinRate
     | ViolationFound
+    | ViolationsStand
     | LoopLag
     | JournalFailed
     | Leftovers
@@ -208,8 +236,10 @@ __all__ = [
     "ProbeRan",
     "ProbeSkipped",
     "ServiceRestarted",
+    "StandingViolation",
     "Started",
     "ViolationFound",
+    "ViolationsStand",
     "WebhookSettled",
     "WinRate",
 ]

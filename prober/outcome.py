@@ -154,6 +154,14 @@ class Violation(StrEnum):
     LOST_MESSAGE = "lost_message"
 
 
+class Standing(StrEnum):
+    """What a violation that was found is now (SPEC 5)."""
+
+    OPEN = "open"  # it pages
+    KNOWN = "known"  # acknowledged: shown, not paging
+    OVER = "over"  # `violation_hold` has passed since it was last seen, or since its acknowledgement ended
+
+
 WEBHOOK_VIOLATIONS = (
     Violation.DUPLICATE_EFFECT,
     Violation.FORGED_ACCEPTED,

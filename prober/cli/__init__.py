@@ -50,6 +50,32 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--json", action="store_true", help="machine-readable output")
     command.set_defaults(command=_check)
 
+    command = commands.add_parser(
+        "status", parents=[common], help="what a running prober knows; sends nothing to the target"
+    )
+    command.add_argument("--url", help="where it answers (default: the `listen` of the config)")
+    command.add_argument("--json", action="store_true", help="machine-readable output")
+    command.add_argument("--user", metavar="NAME", help="with the password in PROBER_STATUS_PASSWORD")
+    command.add_argument("--ca-file", type=Path, metavar="PEM", help="the authority of its certificate")
+    command.set_defaults(command=_status)
+
+    command = commands.add_parser(
+        "evidence", parents=[common], help="one race, webhook, outage or violation as text for a ticket"
+    )
+    command.add_argument("id", metavar="ID", help="of a violation, a run, a routing, a message or an outage")
+    command.add_argument("--json", action="store_true", help="as it is stored")
+    command.set_defaults(command=_evidence)
+
+    command = commands.add_parser(
+        "ack", parents=[common], help="a violation is known: shown, not paging, until that expires"
+    )
+    command.add_argument("what", metavar="ID|KIND", help="one violation, or all of a kind")
+    command.add_argument(
+        "--for", dest="seconds", type=_ack_duration, default="30d", metavar="30d", help="1s to 365d"
+    )
+    command.add_argument("--reason", required=True, metavar="TEXT", help="why this need not wake anybody")
+    command.set_defaults(command=_ack)
+
     command = commands.add_parser("doctor", parents=[common], help="make what the target's database has to hold")
     command.add_argument(
         "--setup", action="store_true", required=True, help="create our schema and the synthetic fixtures"
@@ -90,6 +116,13 @@ def _duration(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _ack_duration(text: str) -> float:
+    seconds = _duration(text)
+    if not 1 <= seconds <= 365 * 86_400:
+        raise argparse.ArgumentTypeError("expected a duration from 1s to 365d")
+    return seconds
+
+
 def _run(given: argparse.Namespace) -> int:
     from prober.cli.run import run
 
@@ -100,6 +133,24 @@ def _check(given: argparse.Namespace) -> int:
     from prober.cli.check import check
 
     return check(given.config, as_json=given.json)
+
+
+def _status(given: argparse.Namespace) -> int:
+    from prober.cli.status import status
+
+    return status(given.config, url=given.url, user=given.user, ca_file=given.ca_file, as_json=given.json)
+
+
+def _evidence(given: argparse.Namespace) -> int:
+    from prober.cli.evidence import show
+
+    return show(given.config, given.id, as_json=given.json)
+
+
+def _ack(given: argparse.Namespace) -> int:
+    from prober.cli.ack import acknowledge
+
+    return acknowledge(given.config, given.what, seconds=given.seconds, reason=given.reason)
 
 
 def _doctor(given: argparse.Namespace) -> int:

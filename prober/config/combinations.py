@@ -95,13 +95,16 @@ def _tls(path: Path, tls: Tls | None) -> Iterator[Fault]:
 
 
 def _lifetimes(config: Config) -> Iterator[Fault]:
-    retention, hold = config.journal.retention, config.outages.recovery_hold
-    if retention < hold:
-        yield Fault(
-            ("journal", "retention"),
-            f"found {format_duration(retention)}, expected at least outages.recovery_hold "
-            f"({format_duration(hold)}): recovery times are restored from the journal",
-        )
+    retention = config.journal.retention
+    for key, hold, why in (
+        ("outages.recovery_hold", config.outages.recovery_hold, "recovery times are restored from the journal"),
+        ("violations.violation_hold", config.violations.violation_hold, "what pages must still have its evidence"),
+    ):
+        if retention < hold:
+            yield Fault(
+                ("journal", "retention"),
+                f"found {format_duration(retention)}, expected at least {key} ({format_duration(hold)}): {why}",
+            )
 
 
 def _webhook(config: Config) -> Iterator[Fault]:

@@ -194,6 +194,12 @@ class Outages(Section):
     recovery_hold: Annotated[Duration, span("1s", "7d")] = 600.0
 
 
+class Violations(Section):
+    """How long a violation pages."""
+
+    violation_hold: Annotated[Duration, span("1m", "30d")] = 4 * 3600.0  # after it was last seen
+
+
 class Journal(Section):
     """How much evidence is kept."""
 
@@ -213,6 +219,7 @@ class Config(Section):
     target: Target
     probes: Probes = Probes()
     outages: Outages = Outages()
+    violations: Violations = Violations()
     journal: Journal = Journal()
 
     @model_validator(mode="before")

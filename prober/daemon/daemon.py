@@ -19,9 +19,11 @@ from prober.clock import Instant, now
 from prober.config.model import Config
 from prober.contract import Contract
 from prober.daemon.assembly import Assembled, Intentions, assemble
-from prober.daemon.outlet import Outlet, tell_journal_news
+from prober.daemon.masked import MaskedSink
+from prober.daemon.outlet import Outlet, Sink, tell_journal_news
 from prober.daemon.reactions import MESSAGES, Reactions
 from prober.daemon.sweep import ORDERS, OrderSweep
+from prober.daemon.violations import ViolationWatch
 from prober.daemon.watch import Watch, Watched
 from prober.event import Event, LoopLag, Outage, OutageChanged, Started
 from prober.judge.outage import Tracking
@@ -58,12 +60,12 @@ class Ending(IntEnum):
 class Daemon:
     """One prober process, from its start to its end."""
 
-    def __init__(self, config: Config, contract: Contract, journal: Journal, link: Link, stop: _Stop) -> None:
+    def __init__(self, config: Config, contract: Contract, journal: Journal, sink: Sink, stop: _Stop) -> None:
         self._config = config
         self._contract = contract
         self._journal = journal
-        self._link = link
-        self._outlet = Outlet(journal, link)
+        self._sink = sink
+        self._outlet = Outlet(journal, sink)
         self._stop = stop
         self._service_clock = ServiceClock(time.monotonic())
         self._watches: list[Watch] = []
@@ -79,7 +81,8 @@ class Daemon:
         intend = Intentions(webhook=self._outlet.expect, order=self._outlet.expect_order)
         assembled = assemble(config, self._contract, intend)
         reactions = self._reactions(restored)
-        self._link.send(self._started(assembled, restored))
+        self._sink.send(self._started(assembled, restored))
+        violations = self._violations(restored)
         effects = self._effects(assembled, reactions, restored)
         sweep = self._sweep(assembled, reactions, restored)
         self._watches = [
@@ -97,16 +100,21 @@ class Daemon:
                 self._service_clock.went_down(outage.probe, outage.began.mono)
         calendar = self._calendar()
         try:
-            await self._watch(effects, sweep)
+            await self._watch(violations, effects, sweep)
         finally:
             calendar.shutdown(wait=False)
             await assembled.close()
         return self._stop.ending
 
-    async def _watch(self, effects: EffectWatch | None, sweep: OrderSweep | None) -> None:
+    async def _watch(
+        self, violations: ViolationWatch, effects: EffectWatch | None, sweep: OrderSweep | None
+    ) -> None:
         """Run everything until stopped, then give what is in flight its time to finish."""
         probing = [asyncio.create_task(watch.forever(), name=watch.name) for watch in self._watches]
-        others = [asyncio.create_task(self._measure_lag(), name="lag")]
+        others = [
+            asyncio.create_task(self._measure_lag(), name="lag"),
+            asyncio.create_task(violations.forever(), name="violations"),
+        ]
         if effects is not None:
             others.append(asyncio.create_task(effects.forever(), name="effects"))
         if sweep is not None:
@@ -183,6 +191,17 @@ class Daemon:
         sweep.resume(restored.marks, once_more_after=self._config.probes.webhook.processing_deadline)
         reactions.sweep = sweep
         return sweep
+
+    def _violations(self, restored: Restored) -> ViolationWatch:
+        violations = ViolationWatch(
+            restored,
+            hold=self._config.violations.violation_hold,
+            read=self._journal.acknowledgements,
+            publish=self._publish,
+        )
+        violations.tell()
+        self._outlet.found = violations.found
+        return violations
 
     def _down_since(self) -> Mapping[ProbeName, Instant]:
         """The services that are down now, each with the beginning of its outage."""
@@ -268,12 +287,16 @@ async def run_daemon(config: Config, contract: Contract, web: WebSettings, redac
         config.data_dir,
         report=partial(tell_journal_news, link),
         redact=redact,
-        keep=Keep(results=config.journal.retention, max_bytes=config.journal.max_size),
+        keep=Keep(
+            results=config.journal.retention,
+            violation_hold=config.violations.violation_hold,
+            max_bytes=config.journal.max_size,
+        ),
     )
     try:
         async with journal:
             log.info("prober runs", instance=config.instance, listen=link.ready.url, version=__version__)
-            return await Daemon(config, contract, journal, link, stop).run()
+            return await Daemon(config, contract, journal, MaskedSink(link, redact), stop).run()
     finally:
         await link.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -44,6 +44,8 @@ class Outlet:
         self._journal = journal
         self._sink = sink
         self._told: dict[ProbeName, Result] = {}
+        # Who counts violations is told when they are in the journal.
+        self.found: Callable[[ViolationFound], None] = _nobody
 
     def publish(self, event: Event) -> None:
         """Let one fact out; returns at once."""
@@ -65,6 +67,7 @@ class Outlet:
         """Keep a violation, then publish it: a crash between the two loses nothing."""
         await self._journal.write_now(found)
         self.publish(found)
+        self.found(found)
 
     async def expect(self, webhook: AwaitedWebhook) -> None:
         """Keep a message that is about to exist, or has just been accepted or called lost."""
@@ -96,6 +99,10 @@ class Outlet:
             return False
         self._told[result.probe] = result
         return True
+
+
+def _nobody(_: ViolationFound) -> None:
+    """Nobody counts."""
 
 
 def tell_journal_news(sink: Sink, news: JournalNews) -> None:

@@ -21,6 +21,12 @@ def text_answer(body: str | bytes, content_type: str, headers: Mapping[str, str]
     return web.Response(body=raw, headers={**_ALWAYS, "Content-Type": content_type, **(headers or {})})
 
 
+def json_answer(document: Mapping[str, object]) -> web.Response:
+    """Answer 200 with a JSON document."""
+    # ASCII, since what a target says may hold what cannot be encoded.
+    return text_answer(json.dumps(document, indent=1, allow_nan=False) + "\n", "application/json; charset=utf-8")
+
+
 def json_error(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> web.Response:
     """Answer an error: what was expected, what came, what to do."""
     body = json.dumps({"status": status, "error": sentence}, ensure_ascii=False)

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from prober.event import Event, LoopLag, Outage, OutageChanged, ProbeRan, Started, ViolationFound
-from prober.outcome import OutageState, ProbeName, Violation
+from collections import deque
+
+from prober.event import (
+    Event,
+    LoopLag,
+    Outage,
+    OutageChanged,
+    ProbeRan,
+    Started,
+    ViolationFound,
+    ViolationsStand,
+    WebhookSettled,
+    WinRate,
+)
+from prober.outcome import OutageState, ProbeName, Settlement, Violation
 
 # The prober's loop reports several times within this; a stop of the world this long is no small hiccup.
 ALIVE_WITHIN = 5.0
+RECENT_OUTAGES = 20
 
 
 class Board:
@@ -16,27 +30,49 @@ class Board:
         self.started: Started | None = None
         self.last_runs: dict[ProbeName, ProbeRan] = {}
         self.outages: dict[ProbeName, Outage] = {}
+        self.recent_outages: deque[Outage] = deque(maxlen=RECENT_OUTAGES)  # that have ended, the newest last
         self.violations: dict[Violation, int] = {}
+        self.stand: ViolationsStand | None = None
+        self.win_rate: WinRate | None = None
+        self.lost = 0
+        self.late = 0
         self._ticked: float | None = None
 
     def record(self, event: Event) -> None:
         """Take one event into account."""
         match event:
             case Started():
-                self.started = event
-                self._ticked = event.at.mono
-                self.violations = {kind: count for kind, count in event.violations.items() if count}
-                self.outages |= {o.probe: o for o in event.recent_outages if o.ended is None}
+                self._start(event)
             case LoopLag():
                 self._ticked = event.at.mono
             case ProbeRan():
                 self.last_runs[event.result.probe] = event
             case OutageChanged(state=OutageState.UP):
                 self.outages.pop(event.probe, None)
+                if event.outage is not None and event.outage.ended is not None:
+                    self.recent_outages.append(event.outage)
             case OutageChanged(outage=Outage() as outage):
                 self.outages[event.probe] = outage
             case ViolationFound():
                 self.violations[event.kind] = self.violations.get(event.kind, 0) + 1
+            case ViolationsStand():
+                self.stand = event
+            case WinRate():
+                self.win_rate = event
+            case WebhookSettled(settlement=Settlement.LOST):
+                self.lost += 1
+            case WebhookSettled(settlement=Settlement.LATE):
+                self.late += 1
+
+    def _start(self, event: Started) -> None:
+        self.started = event
+        self._ticked = event.at.mono
+        self.violations = {kind: count for kind, count in event.violations.items() if count}
+        self.lost, self.late = event.lost, event.late
+        self.outages |= {o.probe: o for o in event.recent_outages if o.ended is None}
+        if not self.recent_outages:
+            ended = [(o.ended.mono, o) for o in event.recent_outages if o.ended is not None]
+            self.recent_outages.extend(o for _, o in sorted(ended, key=lambda one: one[0]))
 
     def trouble(self, now: float) -> str | None:
         """Say in a sentence why the prober is not healthy; None when it is."""

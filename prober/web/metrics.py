@@ -21,6 +21,7 @@ from prober.event import (
     ServiceRestarted,
     Started,
     ViolationFound,
+    ViolationsStand,
     WebhookSettled,
     WinRate,
 )
@@ -60,6 +61,7 @@ class Metrics:
             WebhookSettled: self._webhook_settled,
             WinRate: self._win_rate,
             ViolationFound: self._violation_found,
+            ViolationsStand: self._violations_stand,
             LoopLag: self._loop_lag,
             JournalFailed: self._journal_failed,
             Leftovers: self._leftovers,
@@ -152,6 +154,11 @@ class Metrics:
     def _violation_found(self, event: ViolationFound) -> None:
         self.series.add(_counter_of(event.kind), event.kind)
         self.series.put(probing.LAST_VIOLATION, event.at.wall, event.kind)
+
+    def _violations_stand(self, event: ViolationsStand) -> None:
+        for kind in Violation:
+            self.series.put(probing.OPEN_VIOLATIONS, event.open.get(kind, 0), kind)
+            self.series.put(probing.KNOWN_VIOLATIONS, event.known.get(kind, 0), kind)
 
     def _loop_lag(self, event: LoopLag) -> None:
         self.series.observe(probing.LOOP_LAG, event.seconds)

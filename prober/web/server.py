@@ -9,7 +9,9 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from prober.web.answer import json_error, text_answer
+from prober.clock import now
+from prober.web.answer import json_answer, json_error, text_answer
+from prober.web.api import status_document
 from prober.web.basic_auth import BasicAuth
 from prober.web.board import Board
 from prober.web.connection import Connection, ConnectionServer
@@ -43,6 +45,7 @@ class WebServer:
             "/metrics": self._metrics,
             "/-/healthy": self._healthy,
             "/-/ready": self._ready,
+            "/api/v1/status": self._status,
         }
         self._connections: ConnectionServer | None = None
         self._listener: asyncio.Server | None = None
@@ -136,6 +139,12 @@ class WebServer:
     def _healthy(self, _request: web.BaseRequest) -> web.Response:
         trouble = self._board.trouble(time.monotonic())
         return text_answer("healthy\n", _TEXT) if trouble is None else json_error(503, trouble)
+
+    def _status(self, _request: web.BaseRequest) -> web.Response:
+        document = status_document(self._board, now())
+        if document is None:
+            return json_error(503, "the prober process has not started yet")
+        return json_answer(document)
 
     def _ready(self, _request: web.BaseRequest) -> web.Response:
         missing = self._board.not_yet_run()

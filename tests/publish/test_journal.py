@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from prober.publish.journal import (
+    Acknowledgement,
     Durability,
     Journal,
     JournalNews,
@@ -22,8 +23,10 @@ from tests.publish.journal_samples import (
     ENVIRONMENT,
     WALL,
     at,
+    commit,
     eventually,
     journal,
+    journal_file,
     mark,
     one_of_each,
     outage,
@@ -78,6 +81,32 @@ async def test_a_closed_journal_refuses_and_stays_quiet(tmp_path: Path) -> None:
     assert await book.retain(WALL) is None
     assert await book.close() == 0
     assert stored(tmp_path, "marks") == 1
+
+
+async def test_what_another_process_acknowledges_is_read(tmp_path: Path) -> None:
+    news: list[JournalNews] = []
+    async with journal(tmp_path, news) as book:
+        assert await book.acknowledgements(at(10)) == ()
+        other = journal_file(tmp_path)
+        mine = Acknowledgement(what="split_order", at=at(5), until_wall=WALL + 20, reason="known")
+        commit(other, mine)
+        other.close()
+        assert await book.acknowledgements(at(10)) == (mine,)
+        hold = Keep().violation_hold
+        assert await book.acknowledgements(at(19 + hold)) == (mine,)
+        assert await book.acknowledgements(at(20 + hold)) == ()
+    assert await book.acknowledgements(at(10)) is None
+    assert news == []
+
+
+async def test_a_journal_that_fails_is_not_asked_for_acknowledgements(tmp_path: Path) -> None:
+    news: list[JournalNews] = []
+    (tmp_path / "in the way").write_text("a file where a directory has to be")
+    async with journal(tmp_path / "in the way", news) as book:
+        assert await book.acknowledgements(at(1)) is None
+        await eventually(lambda: bool(news), "the failure was never told")
+        assert await book.acknowledgements(at(1)) is None
+        assert len(news) == 1
 
 
 async def test_many_at_once_are_all_durable(tmp_path: Path) -> None:

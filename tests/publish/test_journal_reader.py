@@ -127,25 +127,20 @@ def test_outages_and_violations_come_in_pages(file: JournalFile, reader: Reader)
     assert len(reader.recent_violations(at(2).wall)) == 2
 
 
-def test_a_violation_is_open_until_it_is_acknowledged_or_its_hold_is_over(
-    file: JournalFile, reader: Reader
-) -> None:
+def test_acknowledgements_are_found_by_what_they_are_of(file: JournalFile, reader: Reader) -> None:
     commit(
         file,
-        violation(1),
         violation(2, Violation.SPLIT_ORDER),
         Acknowledgement(what="split_order", at=at(5), until_wall=WALL + 100, reason="the whole kind"),
-        Acknowledgement(what="split_order-2", at=at(5), until_wall=WALL + 50, reason="this one"),
+        Acknowledgement(what="split_order-2", at=at(6), until_wall=WALL + 50, reason="this one"),
+        Acknowledgement(what="split_order-2", at=at(7), until_wall=WALL + 60, reason="once more"),
     )
-    known, unknown = reader.violation("split_order-2"), reader.violation("lost_message-1")
-    assert known is not None
-    assert unknown is not None
-    assert (known.acknowledged_until, known.acknowledged_because) == (WALL + 100, "the whole kind")
-    assert known.is_known(WALL + 99)
-    assert not known.is_open(WALL + 99, 3600)
-    assert known.is_open(WALL + 101, 3600)
-    assert unknown.is_open(WALL + 99, 3600)
-    assert not unknown.is_open(WALL + 3602, 3600)
+    found = reader.acknowledgements("split_order-2", "split_order", "lost_message")
+    assert [(one.at_wall, one.until_wall, one.reason) for one in found] == [
+        (WALL + 7, WALL + 60, "once more"),
+        (WALL + 5, WALL + 100, "the whole kind"),
+    ]
+    assert reader.acknowledgements("lost_message") == ()
 
 
 def test_races_are_lists_without_and_single_ones_with_their_evidence(file: JournalFile, reader: Reader) -> None:
@@ -195,6 +190,7 @@ QUESTIONS: tuple[Callable[[Reader], object], ...] = (
     lambda reader: reader.violations(limit=100),
     lambda reader: reader.recent_violations(9_990.0),
     lambda reader: reader.violation("violation-9999"),
+    lambda reader: reader.acknowledgements("violation-9999", "split_order"),
     lambda reader: reader.races(limit=100),
     lambda reader: reader.race("race-77"),
     lambda reader: reader.webhook("run-77"),

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prober.clock import Instant
+from prober.judge.violations import MOST_OF_A_KIND
 from prober.outcome import RaceOutcome, Settlement, Violation
 from prober.publish.journal import Acknowledgement, Cleaned, Forgotten, Restored, State
 from prober.publish.journal.entries import Entry
@@ -142,9 +143,39 @@ def test_violations_come_back_counted_and_open_ones_as_values(tmp_path: Path) ->
     )
     assert past.violations == {Violation.SPLIT_ORDER: 2, Violation.LOST_MESSAGE: 1}
     assert past.last_violations[Violation.SPLIT_ORDER] == WALL + 15_000.0
-    assert [found.id for found in past.open_violations] == ["split_order-2", "lost_message-3"]
-    assert past.open_violations[0].at == at(15_000.0)
+    assert [found.id for found in past.standing_violations] == [
+        "split_order-1",  # of the kind that is acknowledged; that it was over by then is for the judge to say
+        "split_order-2",
+        "lost_message-3",
+    ]
+    assert past.standing_violations[1].at == at(15_000.0)
     assert [known.what for known in past.acknowledgements] == ["split_order"]
+
+
+def test_what_is_acknowledged_comes_back_however_old(tmp_path: Path) -> None:
+    hold = 4 * 3600.0
+    past = restored(
+        tmp_path,
+        violation(1, Violation.SPLIT_ORDER, seen=0.0),
+        violation(2, Violation.NO_WINNER, seen=0.0),
+        violation(3, Violation.NO_WINNER, seen=0.0),
+        violation(4, Violation.LATE_WINNER, seen=0.0),
+        violation(5, Violation.LOST_MESSAGE, seen=0.0),
+        Acknowledgement(what="split_order", at=at(2), until_wall=WALL + 1e6, reason="in force"),
+        Acknowledgement(
+            what="no_winner-3", at=at(1), until_wall=WALL + 5e5 - hold + 1, reason="ended not long ago"
+        ),
+        Acknowledgement(what="late_winner", at=at(3), until_wall=WALL + 5e5 - hold - 1, reason="ended long ago"),
+        now=at(5e5),
+    )
+    assert [found.id for found in past.standing_violations] == ["split_order-1", "no_winner-3"]
+    assert [one.what for one in past.acknowledgements] == ["no_winner-3", "split_order"]
+
+
+def test_of_a_flood_of_violations_the_newest_come_back(tmp_path: Path) -> None:
+    flood = [violation(n, Violation.SPLIT_ORDER, seen=n / 10) for n in range(MOST_OF_A_KIND + 7)]
+    past = restored(tmp_path, violation(1), *flood, now=at(1_000))
+    assert [found.id for found in past.standing_violations] == ["lost_message-1", *(f.id for f in flood[7:])]
 
 
 def test_marks_and_state_come_back(tmp_path: Path) -> None:

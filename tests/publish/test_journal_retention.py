@@ -10,12 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prober.outcome import RaceOutcome, Settlement
-from prober.publish.journal import Forgotten, Keep, Retained
+from prober.event import ViolationFound
+from prober.outcome import RaceOutcome, Settlement, Violation
+from prober.publish.journal import Acknowledgement, Forgotten, Keep, Retained
 from prober.publish.journal.file import JournalFile
 from prober.publish.journal.retention import bytes_used, retain
 from tests.publish.journal_samples import (
     WALL,
+    at,
     awaited,
     commit,
     journal_file,
@@ -95,6 +97,25 @@ def test_what_is_open_is_kept_whatever_the_limits_say(file: JournalFile) -> None
     assert ids(file, "outages") == ["outage-1"]
     assert ids(file, "webhooks", "run_id") == ["run-1", "run-2"]
     assert ids(file, "violations") == ["lost_message-1"]
+
+
+def test_what_is_acknowledged_is_kept_until_it_has_paged_once_more(file: JournalFile) -> None:
+    keep = Keep(results=0, races=0, incidents=0, max_bytes=1, violation_hold=100)
+    commit(
+        file,
+        race(1, RaceOutcome.SPLIT_ORDER),
+        ViolationFound(id="split_order-race-1", kind=Violation.SPLIT_ORDER, at=at(1), sentence="two winners"),
+        violation(2),
+        violation(3),
+        race(4, RaceOutcome.NO_WINNER),
+        Acknowledgement(what="split_order-race-1", at=at(5), until_wall=WALL + 500, reason="known"),
+        Acknowledgement(what="lost_message-3", at=at(5), until_wall=WALL + 400, reason="known"),
+    )
+    slices(file, keep, WALL + 550)
+    assert ids(file, "violations") == ["split_order-race-1"]
+    assert ids(file, "races") == ["race-1"]
+    slices(file, keep, WALL + 601)
+    assert ids(file, "violations") == []
 
 
 def test_by_size_results_go_first_then_races_then_incidents(file: JournalFile) -> None:

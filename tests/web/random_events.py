@@ -14,6 +14,7 @@ from prober.event import (
     ProbeSkipped,
     ServiceRestarted,
     ViolationFound,
+    ViolationsStand,
     WebhookSettled,
     WinRate,
 )
@@ -144,6 +145,12 @@ events: st.SearchStrategy[Event] = st.one_of(
         kind=st.sampled_from(Violation),
         at=st.just(at(0)),
         sentence=st.just(""),
+    ),
+    st.builds(
+        ViolationsStand,
+        at=st.just(at(0)),
+        open=st.dictionaries(st.sampled_from(Violation), counts),
+        known=st.dictionaries(st.sampled_from(Violation), counts),
     ),
     st.builds(LoopLag, seconds=seconds, at=st.just(at(0))),
     st.builds(JournalFailed, reason=st.sampled_from(JOURNAL_FAILURES), detail=st.just("")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prober.event import ProbeRan, ViolationFound, WebhookSettled
+from prober.event import ProbeRan, ViolationFound, ViolationsStand, WebhookSettled
 from prober.outcome import Outcome, Phase, Settlement, Violation, WebhookCheck
 from tests.web.event_samples import TRACE, WALL, Scraped, at, ran, started, webhook
 
@@ -136,6 +136,19 @@ def test_every_violation_has_one_counter_and_a_time(kind: Violation) -> None:
         f"vendor_routing_race_conditions_total{{kind={kind}}}",
     )
     assert scraped.value("prober_last_violation_timestamp_seconds", {"kind": kind}) == WALL + 7
+
+
+def test_what_stands_is_a_number_for_every_kind() -> None:
+    stand = ViolationsStand(
+        at=at(7), open={Violation.SPLIT_ORDER: 2}, known={Violation.SPLIT_ORDER: 3, Violation.NO_WINNER: 1}
+    )
+    scraped = Scraped(started(), stand)
+    for kind in Violation:
+        assert scraped.value("prober_open_violations", {"kind": kind}) == stand.open.get(kind, 0)
+        assert scraped.value("prober_known_violations", {"kind": kind}) == stand.known.get(kind, 0)
+    scraped.metrics.record(ViolationsStand(at=at(8), open={}, known={}))
+    assert {scraped.value("prober_open_violations", {"kind": kind}) for kind in Violation} == {0}
+    assert {scraped.value("prober_known_violations", {"kind": kind}) for kind in Violation} == {0}
 
 
 def test_what_the_journal_kept_is_restored_once_and_only_once() -> None:

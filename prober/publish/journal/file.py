@@ -18,7 +18,7 @@ from prober.publish.journal.statements import Encoder
 
 _COMPANIONS = ("", "-wal", "-shm")
 _SET_ASIDE_KEPT = 5  # a disk that corrupts every file must not fill up with them
-_LOCK_WAIT = 0.25  # seconds; a suite or a command may be writing just now
+LOCK_WAIT = 0.25  # seconds; a suite or a command may be writing just now
 _WAL_LIMIT = 16 << 20  # bytes that the -wal file keeps after a checkpoint
 
 T = TypeVar("T")
@@ -41,11 +41,13 @@ class JournalError(Exception):
 class JournalFile:
     """One SQLite file in WAL mode, owned by the thread that opens it.
 
-    Every method raises JournalError, and nothing else, for what the disk or the file does.
+    Every method raises JournalError, and nothing else, for what the disk or the file does. While another process
+    writes it waits at most `lock_wait` seconds.
     """
 
-    def __init__(self, data_dir: Path, encoder: Encoder) -> None:
+    def __init__(self, data_dir: Path, encoder: Encoder, *, lock_wait: float = LOCK_WAIT) -> None:
         self.path = data_dir / schema.FILE_NAME
+        self._lock_wait = lock_wait
         self._encoder = encoder
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
@@ -123,7 +125,7 @@ class JournalFile:
             # Somebody removed or replaced the file: what we went on writing would be seen by nobody.
             self.close()
         self._create()
-        connection = sqlite3.connect(self.path, timeout=_LOCK_WAIT, isolation_level=None)
+        connection = sqlite3.connect(self.path, timeout=self._lock_wait, isolation_level=None)
         try:
             self._prepare(connection)
         except BaseException:
@@ -195,7 +197,7 @@ class JournalFile:
             return salvage.save(self._connection)
         connection = None
         try:
-            connection = sqlite3.connect(self.path, timeout=_LOCK_WAIT, isolation_level=None)
+            connection = sqlite3.connect(self.path, timeout=self._lock_wait, isolation_level=None)
             return salvage.save(connection)
         except sqlite3.Error:
             return salvage.Saved()

@@ -13,9 +13,9 @@ from prober.clock import Instant
 from prober.event import JournalFailed
 from prober.publish.journal.backlog import Backlog, Write
 from prober.publish.journal.encoding import Redact, as_is
-from prober.publish.journal.entries import Durability, Entry, JournalNews, is_expendable
+from prober.publish.journal.entries import Acknowledgement, Durability, Entry, JournalNews, is_expendable
 from prober.publish.journal.file import JournalError, JournalFile
-from prober.publish.journal.restore import Restored, read_boot_id, restore
+from prober.publish.journal.restore import Restored, read_acknowledgements, read_boot_id, restore
 from prober.publish.journal.retention import Keep, Retained
 from prober.publish.journal.statements import Encoder
 from prober.publish.journal.writer import Answers, Writer
@@ -118,6 +118,20 @@ class Journal:
             detail = f"{restored.not_understood} rows of the journal cannot be understood and are left out"
             self._report(JournalFailed(reason="schema", detail=detail))
         return restored
+
+    async def acknowledgements(self, now: Instant) -> tuple[Acknowledgement, ...] | None:
+        """Read what has been acknowledged, also by other processes: what is in force, or ended within the hold.
+
+        None if it cannot be read, which is reported, or when not open. While writing fails nothing is asked: each
+        further failure would put off the next try to write.
+        """
+        if self._closed or self._loop is None or self._writer.failing:
+            return None
+        question = partial(read_acknowledgements, now=now, violation_hold=self._keep.violation_hold)
+        try:
+            return await asyncio.wrap_future(self._writer.ask(question))
+        except JournalError:  # reported by the writer
+            return None
 
     async def retain(self, now_wall: float) -> Retained | None:
         """Remove what is too old or too much, in slices between the writes; None if it could not be done."""

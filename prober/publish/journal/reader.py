@@ -17,6 +17,7 @@ from typing import Any
 from prober.publish.journal import schema
 from prober.publish.journal.stored import (
     Counts,
+    StoredAcknowledgement,
     StoredOutage,
     StoredRace,
     StoredResult,
@@ -36,11 +37,7 @@ _OUTAGE = "seq, id, probe, began_wall, ended_wall, duration, uncertainty, cause,
 _RACE = "seq, id, released_wall, outcome, violation, sentence, routing_id, order_id, race_duration"
 _WEBHOOK = """seq, message_sid, run_id, mode, body, from_number, intended_wall, accepted_wall, followed,
     settlement, settled_wall, delay, effects, sentence"""
-# An acknowledgement of the one violation comes before one of its whole kind, unless that lasts longer.
-_VIOLATION = """SELECT v.seq, v.id, v.kind, v.first_wall, v.last_wall, v.sentence,
-    (SELECT max(until_wall) FROM acknowledgements WHERE what IN (v.id, v.kind)) AS acknowledged_until,
-    (SELECT reason FROM acknowledgements WHERE what IN (v.id, v.kind) ORDER BY until_wall DESC LIMIT 1)
-    AS acknowledged_because FROM violations v"""
+_VIOLATION = "SELECT seq, id, kind, first_wall, last_wall, sentence FROM violations"
 
 
 class Reader:
@@ -137,22 +134,31 @@ class Reader:
     def violations(
         self, kind: str | None = None, *, limit: int = 100, before: int | None = None
     ) -> tuple[StoredViolation, ...]:
-        """Return violations, of one kind or of all, with their acknowledgements."""
+        """Return violations, of one kind or of all."""
         rows = self._rows(
-            f"{_VIOLATION} WHERE (? IS NULL OR v.kind = ?) AND v.seq < ? ORDER BY v.seq DESC LIMIT ?",
+            f"{_VIOLATION} WHERE (? IS NULL OR kind = ?) AND seq < ? ORDER BY seq DESC LIMIT ?",
             (kind, kind, _cursor(before), limit),
         )
         return tuple(StoredViolation(**row) for row in rows)
 
     def recent_violations(self, since_wall: float) -> tuple[StoredViolation, ...]:
-        """Return every violation last seen since then: those that can be open."""
-        rows = self._rows(f"{_VIOLATION} WHERE v.last_wall >= ? ORDER BY v.seq DESC", (since_wall,))
+        """Return every violation last seen since then."""
+        rows = self._rows(f"{_VIOLATION} WHERE last_wall >= ? ORDER BY seq DESC", (since_wall,))
         return tuple(StoredViolation(**row) for row in rows)
 
     def violation(self, violation_id: str) -> StoredViolation | None:
         """Return one violation."""
-        rows = self._rows(f"{_VIOLATION} WHERE v.id = ?", (violation_id,))
+        rows = self._rows(f"{_VIOLATION} WHERE id = ?", (violation_id,))
         return StoredViolation(**rows[0]) if rows else None
+
+    def acknowledgements(self, *what: str) -> tuple[StoredAcknowledgement, ...]:
+        """Return the acknowledgement of each of these (ids of violations, kinds), also those that have ended."""
+        rows = self._rows(
+            f"""SELECT what, at_wall, until_wall, reason FROM acknowledgements
+            WHERE what IN ({", ".join("?" * len(what))}) ORDER BY at_wall DESC""",  # noqa: S608
+            what,
+        )
+        return tuple(StoredAcknowledgement(**row) for row in rows)
 
     def counts(self) -> Counts:
         """Return the totals."""

@@ -11,11 +11,19 @@ from typing import TypeVar
 
 from prober.clock import Instant
 from prober.event import Outage, ViolationFound
+from prober.judge.violations import MOST_OF_A_KIND
 from prober.outcome import Mode, Outcome, ProbeName, RaceOutcome, Settlement, Violation
 from prober.publish.journal.entries import Acknowledgement, Intended
 from prober.result import AwaitedWebhook
 
 _OUTAGES_LOOKED_AT = 1_000  # the newest; more than can end within any recovery_hold
+
+_STANDING = """SELECT * FROM (
+    SELECT *, row_number() OVER (PARTITION BY kind ORDER BY seq DESC) AS place FROM (
+        SELECT * FROM violations WHERE last_wall >= ?
+        UNION SELECT v.* FROM acknowledgements a JOIN violations v ON v.id = a.what OR v.kind = a.what
+        WHERE a.until_wall > ?))
+    WHERE place <= ? ORDER BY seq"""
 
 T = TypeVar("T")
 
@@ -36,8 +44,9 @@ class Restored:
 
     `races` are the outcomes of the last races, oldest first, with and without a verdict. `awaited` are all
     messages that have not been forgotten, also those called lost. `violations` counts all there ever were;
-    `last_violations` is the Unix time of the last of each kind. `open_violations` were last seen within the
-    hold, whether or not `acknowledgements` cover them. `marks` name synthetic things that may still exist.
+    `last_violations` is the Unix time of the last of each kind. `standing_violations` may be open or known: the
+    newest of each kind that were last seen within the hold, or that one of the `acknowledgements` covers, which
+    are those that are in force or ended within the hold. `marks` name synthetic things that may still exist.
     """
 
     open_outages: tuple[Outage, ...] = ()
@@ -46,7 +55,7 @@ class Restored:
     races: tuple[RaceOutcome, ...] = ()
     violations: Mapping[Violation, int] = field(default_factory=dict)
     last_violations: Mapping[Violation, float] = field(default_factory=dict)
-    open_violations: tuple[ViolationFound, ...] = ()
+    standing_violations: tuple[ViolationFound, ...] = ()
     acknowledgements: tuple[Acknowledgement, ...] = ()
     lost: int = 0
     late: int = 0
@@ -97,12 +106,13 @@ class _Past:
         return self._all(_race_outcome, sql, count)
 
     def violations(self, since_wall: float) -> list[ViolationFound]:
-        """Return the violations last seen since then, oldest first."""
-        return self._all(_violation, "SELECT * FROM violations WHERE last_wall >= ? ORDER BY seq", since_wall)
+        """Return the newest of each kind last seen, or acknowledged for some time, since then; oldest first."""
+        return self._all(_violation, _STANDING, since_wall, since_wall, MOST_OF_A_KIND)
 
-    def acknowledgements(self, now_wall: float) -> list[Acknowledgement]:
-        """Return those that have not expired."""
-        return self._all(_acknowledgement, "SELECT * FROM acknowledgements WHERE until_wall > ?", now_wall)
+    def acknowledgements(self, since_wall: float) -> list[Acknowledgement]:
+        """Return those that end, or ended, after `since_wall`, in the order in which they began."""
+        sql = "SELECT * FROM acknowledgements WHERE until_wall > ? ORDER BY at_wall, what"
+        return self._all(_acknowledgement, sql, since_wall)
 
     def marks(self) -> list[Intended]:
         """Return the marks of what may still exist, oldest first."""
@@ -147,14 +157,22 @@ def restore(
         races=tuple(past.races(2 * win_rate_window)),
         violations={kind: total for kind, (total, _) in counted.items()},
         last_violations={kind: last for kind, (_, last) in counted.items()},
-        open_violations=tuple(past.violations(now.wall - violation_hold)),
-        acknowledgements=tuple(past.acknowledgements(now.wall)),
+        standing_violations=tuple(past.violations(now.wall - violation_hold)),
+        acknowledgements=tuple(past.acknowledgements(now.wall - violation_hold)),
         lost=totals.get(f"webhook/{Settlement.LOST}", (0, 0.0))[0],
         late=totals.get(f"webhook/{Settlement.LATE}", (0, 0.0))[0],
         marks=tuple(past.marks()),
         state=past.state(),
         not_understood=past.not_understood,
     )
+
+
+def read_acknowledgements(
+    connection: sqlite3.Connection, now: Instant, *, violation_hold: float
+) -> tuple[Acknowledgement, ...]:
+    """Read those that are in force or ended within `violation_hold` seconds. Raises sqlite3.Error."""
+    past = _Past(connection, Anchor(now, ""))
+    return tuple(past.acknowledgements(now.wall - violation_hold))
 
 
 def _outage(row: sqlite3.Row, anchor: Anchor) -> Outage:

@@ -16,7 +16,8 @@ _RACES_KEPT = 1_000  # the newest: the window of the win rate is made of them
 class Keep:
     """How long what is kept, in seconds, and how large the journal may become, in bytes.
 
-    Outages under way, webhooks that are followed and violations that are open are kept whatever this says.
+    Outages under way, webhooks that are followed and violations that are open, or that are acknowledged and will
+    be open once more, are kept whatever this says, with their evidence.
     """
 
     results: float = 30 * 86_400
@@ -38,9 +39,11 @@ _CANDIDATES = {
     "losses": """SELECT seq, coalesce(intended_wall, settled_wall) FROM webhooks
         WHERE followed = 0 AND settlement = 'lost' ORDER BY seq LIMIT :slice""",
     "evidence": """SELECT seq, released_wall FROM races WHERE violation = 1
-        AND released_wall < :now - :hold ORDER BY seq LIMIT :slice""",
+        AND released_wall < :now - :hold AND NOT EXISTS (SELECT 1 FROM acknowledgements
+        WHERE until_wall > :now - :hold AND what IN (outcome, outcome || '-' || id)) ORDER BY seq LIMIT :slice""",
     "violations": """SELECT seq, last_wall FROM violations
-        WHERE last_wall < :now - :hold ORDER BY seq LIMIT :slice""",
+        WHERE last_wall < :now - :hold AND NOT EXISTS (SELECT 1 FROM acknowledgements
+        WHERE until_wall > :now - :hold AND what IN (kind, id)) ORDER BY seq LIMIT :slice""",
     "outages": "SELECT seq, ended_wall FROM outages WHERE ended_wall IS NOT NULL ORDER BY seq LIMIT :slice",
 }
 _TABLES = {"losses": "webhooks", "evidence": "races"}

@@ -74,7 +74,7 @@ class StoredWebhook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredViolation:
-    """One violation, with the acknowledgement of it or of its kind, if there ever was one."""
+    """One violation. Whether it pages is `prober.judge.violations`' to say."""
 
     seq: int
     id: str
@@ -82,16 +82,16 @@ class StoredViolation:
     first_wall: float
     last_wall: float
     sentence: str
-    acknowledged_until: float | None
-    acknowledged_because: str | None
 
-    def is_known(self, now_wall: float) -> bool:
-        """Whether somebody has acknowledged it: shown, not paging."""
-        return self.acknowledged_until is not None and self.acknowledged_until > now_wall
 
-    def is_open(self, now_wall: float, violation_hold: float) -> bool:
-        """Whether it pages."""
-        return self.last_wall >= now_wall - violation_hold and not self.is_known(now_wall)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAcknowledgement:
+    """A violation, or a kind of them (`what`), is known from `at_wall` until `until_wall`."""
+
+    what: str
+    at_wall: float
+    until_wall: float
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

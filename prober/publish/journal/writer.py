@@ -67,6 +67,11 @@ class Writer:
         """Begin."""
         self._thread.start()
 
+    @property
+    def failing(self) -> bool:
+        """Whether the last attempt to write or read failed."""
+        return self._failing_since is not None
+
     def wake(self) -> None:
         """Write what waits now, not at the end of the flush interval."""
         self._wake.set()

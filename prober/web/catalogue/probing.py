@@ -122,6 +122,23 @@ LAST_VIOLATION = Metric(
     labels=(of.VIOLATION_KIND,),
     probes=_SYNTHETIC,
 )
+OPEN_VIOLATIONS = Metric(
+    name="prober_open_violations",
+    kind=Kind.GAUGE,
+    group=Group.PROBES,
+    help="Violations that page: not acknowledged, and last seen (or acknowledged until) less than violation_hold "
+    "ago; at most the newest 2000 of a kind are counted.",
+    unit="violations",
+    labels=(of.VIOLATION_KIND,),
+)
+KNOWN_VIOLATIONS = Metric(
+    name="prober_known_violations",
+    kind=Kind.GAUGE,
+    group=Group.PROBES,
+    help="Violations that are acknowledged (`prober ack`): they do not page until that ends.",
+    unit="violations",
+    labels=(of.VIOLATION_KIND,),
+)
 LEFTOVERS = Metric(
     name="prober_synthetic_leftovers",
     kind=Kind.GAUGE,

@@ -1,0 +1,93 @@
+"""What `/api/v1/status` says, as values that JSON can say.
+
+Lengths and ages are seconds on the monotonic clock, moments are Unix seconds. What is not known is null, never 0.
+"""
+
+from __future__ import annotations
+
+import prober
+from prober.clock import Instant
+from prober.event import Outage, ProbeRan, StandingViolation, WinRate
+from prober.web.board import Board
+
+
+def status_document(board: Board, at: Instant) -> dict[str, object] | None:
+    """All that the board knows at this moment; None before the prober process has started."""
+    started, now = board.started, at.mono
+    if started is None:
+        return None
+    return {
+        "instance": started.instance,
+        "version": prober.__version__,
+        "environment": started.environment,
+        "at": at.wall,
+        "started": started.at.wall,
+        "uptime_seconds": max(0.0, now - started.at.mono),
+        "trouble": board.trouble(now),
+        "probes": {str(probe): _probe(board.last_runs.get(probe), now) for probe in started.probes},
+        "outages": {
+            "under_way": [_outage(outage, now) for outage in board.outages.values()],
+            "recent": [_outage(outage, now) for outage in reversed(board.recent_outages)],
+        },
+        "violations": _violations(board),
+        "win_rate": _win_rate(board.win_rate, now),
+        "webhooks": {"lost": board.lost, "late": board.late},
+    }
+
+
+def _probe(run: ProbeRan | None, now: float) -> dict[str, object] | None:
+    """The last run; None: it has not run yet. A stale one says nothing of now."""
+    if run is None:
+        return None
+    result = run.result
+    return {
+        "ok": result.ok,
+        "outcome": str(result.outcome),
+        "detail": result.detail,
+        "run_id": result.run_id,
+        "started": result.started.wall,
+        "duration_seconds": result.duration,
+        "age_seconds": max(0.0, now - result.finished_mono),
+        "stale": now > run.fresh_until,
+    }
+
+
+def _outage(outage: Outage, now: float) -> dict[str, object]:
+    return {
+        "id": outage.id,
+        "probe": str(outage.probe),
+        "cause": str(outage.cause),
+        "detail": outage.detail,
+        "began": outage.began.wall,
+        "ended": None if outage.ended is None else outage.ended.wall,
+        "seconds": max(0.0, now - outage.began.mono) if outage.duration is None else outage.duration,
+        "uncertainty_seconds": outage.uncertainty,
+    }
+
+
+def _violations(board: Board) -> dict[str, object]:
+    stand = board.stand
+    return {
+        "open": None if stand is None else {str(kind): count for kind, count in stand.open.items()},
+        "known": None if stand is None else {str(kind): count for kind, count in stand.known.items()},
+        "newest": [] if stand is None else [_standing(one) for one in stand.newest],
+        "total": {str(kind): count for kind, count in board.violations.items()},
+    }
+
+
+def _standing(one: StandingViolation) -> dict[str, object]:
+    return {
+        "id": one.found.id,
+        "kind": str(one.found.kind),
+        "at": one.found.at.wall,
+        "sentence": one.found.sentence,
+        "standing": str(one.standing),
+        "until": one.until_wall,
+        "reason": one.reason,
+    }
+
+
+def _win_rate(rate: WinRate | None, now: float) -> dict[str, object] | None:
+    if rate is None or now > rate.fresh_until:
+        return None
+    return {"value": rate.value, "judged": rate.judged, "unjudged": rate.unjudged}
