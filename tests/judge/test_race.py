@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from prober.judge.race import agrees, judge_race
-from prober.outcome import RACE_VIOLATIONS, Claim, Outcome, RaceOutcome
+from prober.outcome import RACE_VIOLATIONS, Ask, Claim, Outcome, RaceOutcome
 from prober.result import RaceHistory, RaceRows, VendorAnswer
 
 WON, LOST, ALREADY = Claim.WON, Claim.LOST, Claim.ALREADY_WON
@@ -120,3 +122,184 @@ def test_a_second_winner_is_always_convicted(
 )
 def test_rows_are_read_again_until_they_fit(claims: list[Claim], seen: RaceRows, expected: bool) -> None:
     assert agrees(answers(*claims), seen) is expected
+
+
+# What is asked once a race is won.
+
+
+def ask(kind: Ask, vendor: str, claim: Claim, code: int = 200) -> VendorAnswer:
+    return VendorAnswer(
+        vendor_id=vendor,
+        sent=0.1,
+        answered=0.11,
+        claim=claim,
+        code=code,
+        outcome=Outcome.OK,
+        told="told",
+        ask=kind,
+    )
+
+
+def won_by_a(*later: VendorAnswer, **known: Any) -> RaceHistory:
+    """A race that a won rightly, and what came after it."""
+    known = {"rows": rows("a", "a"), "rows_after": rows("a", "a"), **known}
+    return RaceHistory(answers=(*answers(WON, LOST, LOST), *later), **known)
+
+
+AGAIN, LATE, SECOND = Ask.AGAIN, Ask.LATE, Ask.SECOND
+ONE, PHANTOM = RaceOutcome.ONE_WINNER, RaceOutcome.PHANTOM_WINNER
+STUBBORN, TARDY, SPLIT = RaceOutcome.NOT_IDEMPOTENT, RaceOutcome.LATE_WINNER, RaceOutcome.SPLIT_ORDER
+
+AFTERWARDS = [
+    ("again, the same", won_by_a(ask(AGAIN, "a", ALREADY)), ONE),
+    ("again, won as the guide has it", won_by_a(ask(AGAIN, "a", WON)), ONE),
+    ("again, denied", won_by_a(ask(AGAIN, "a", LOST)), STUBBORN),
+    ("again, no such routing", won_by_a(ask(AGAIN, "a", REFUSED, 404)), STUBBORN),
+    ("again, not allowed to ask", won_by_a(ask(AGAIN, "a", REFUSED, 403)), ONE),
+    ("again, no answer", won_by_a(ask(AGAIN, "a", SILENT)), ONE),
+    ("again, limited", won_by_a(ask(AGAIN, "a", LIMITED)), ONE),
+    ("again, a 500", won_by_a(ask(AGAIN, "a", FAILED)), ONE),
+    ("again, denied, no witness", won_by_a(ask(AGAIN, "a", LOST), rows_after=None), ONE),
+    ("again, denied, order gone", won_by_a(ask(AGAIN, "a", LOST), rows_after=rows(None, exists=False)), ONE),
+    ("late, lost", won_by_a(ask(LATE, "z", LOST)), ONE),
+    ("late, won", won_by_a(ask(LATE, "z", WON)), TARDY),
+    ("late, won, no witness", won_by_a(ask(LATE, "z", WON), rows_after=None), TARDY),
+    (
+        "late, no answer, but it has the lock",
+        won_by_a(ask(LATE, "z", SILENT), rows_after=rows("z", "a", "z")),
+        TARDY,
+    ),
+    ("late, lost, but written down", won_by_a(ask(LATE, "z", LOST), rows_after=rows("a", "a", "z")), TARDY),
+    ("late, a 500", won_by_a(ask(LATE, "z", FAILED)), ONE),
+    ("late, lost, order gone", won_by_a(ask(LATE, "z", LOST), rows_after=rows(None, exists=False)), ONE),
+    ("second routing, lost", won_by_a(ask(SECOND, "b", LOST), second_rows=rows(None)), ONE),
+    ("second routing, conflict", won_by_a(ask(SECOND, "b", REFUSED, 409), second_rows=rows(None)), ONE),
+    ("second routing, won", won_by_a(ask(SECOND, "b", WON), second_rows=rows("b", "b")), SPLIT),
+    ("second routing, won, no witness", won_by_a(ask(SECOND, "b", WON)), SPLIT),
+    (
+        "second routing, no answer, but locked",
+        won_by_a(ask(SECOND, "b", SILENT), second_rows=rows("b", "b")),
+        SPLIT,
+    ),
+    ("second routing, no answer", won_by_a(ask(SECOND, "b", SILENT), second_rows=rows(None)), ONE),
+    ("the page agrees", won_by_a(page_winner="a"), ONE),
+    ("the page names another", won_by_a(page_winner="b"), PHANTOM),
+]
+
+
+@pytest.mark.parametrize(("history", "expected"), [t[1:] for t in AFTERWARDS], ids=[t[0] for t in AFTERWARDS])
+def test_verdicts_on_what_is_asked_afterwards(history: RaceHistory, expected: RaceOutcome) -> None:
+    verdict = judge_race(history)
+    assert verdict.outcome is expected, verdict.sentence
+    assert len(verdict.sentence) > 20
+
+
+def test_nothing_is_asked_of_a_race_that_nobody_won() -> None:
+    history = RaceHistory(answers=(*answers(SILENT, SILENT), ask(LATE, "z", WON)), rows=rows(None))
+    assert judge_race(history).outcome is RaceOutcome.UNAVAILABLE
+
+
+# A model of the target: it decides under a lock, writes down, then answers through a network that loses answers.
+Defect = RaceOutcome | None
+
+
+class Model:
+    """The routing of one order as the target has it, correct but for one planted defect."""
+
+    def __init__(self, defect: Defect) -> None:
+        self.defect = defect
+        self.lock: str | None = None
+        self.accepted: list[str] = []
+
+    def accept(self, vendor: str, kind: Ask) -> Claim:
+        """Decide one accept."""
+        if self.defect is RaceOutcome.NO_WINNER:
+            return LOST
+        if self.lock is None:
+            self.lock = "stranger" if self.defect is PHANTOM else vendor
+            self.accepted.append(self.lock)
+            return WON
+        if self.lock == vendor:
+            return LOST if self.defect is STUBBORN else ALREADY
+        doubles = self.defect is RaceOutcome.MULTIPLE_WINNERS and kind is Ask.RACE
+        if doubles or (self.defect is TARDY and kind is LATE):
+            self.lock = vendor
+            self.accepted.append(vendor)
+            return WON
+        return LOST
+
+    def rows(self) -> RaceRows:
+        return rows(self.lock, *self.accepted)
+
+
+lossy = st.sampled_from([None, None, None, SILENT, FAILED, Claim.UNREADABLE, LIMITED])
+
+
+@st.composite
+def histories(draw: st.DrawFn, defect: Defect, *, reliable: bool) -> RaceHistory:
+    """A whole race against the model, over a network that loses answers unless it is `reliable`."""
+    model, second = Model(defect), Model(None)
+    contenders = "abcdefgh"[: draw(st.integers(2, 8))]
+    told: dict[str, VendorAnswer] = {}
+
+    def through(claim: Claim) -> Claim:
+        return claim if reliable else draw(lossy) or claim
+
+    for vendor in draw(st.permutations(contenders)):
+        if reliable or draw(st.booleans()):
+            told[vendor] = ask(Ask.RACE, vendor, through(model.accept(vendor, Ask.RACE)))
+        else:  # it never reached the target
+            told[vendor] = ask(Ask.RACE, vendor, draw(st.sampled_from([SILENT, LIMITED, FAILED])))
+    asked_race = tuple(told[vendor] for vendor in contenders)
+    witnessed = reliable or draw(st.booleans())
+    seen = model.rows() if witnessed else None
+    if seen is None or judge_race(RaceHistory(answers=asked_race, rows=seen)).outcome is not ONE:
+        return RaceHistory(answers=asked_race, rows=seen)
+    winner = str(seen.locked_vendor)
+    later = [
+        ask(AGAIN, winner, through(model.accept(winner, AGAIN))),
+        ask(LATE, "z", through(model.accept("z", LATE))),
+    ]
+    after = model.rows() if reliable or draw(st.booleans()) else None
+    if defect is not SPLIT:
+        second.lock = winner  # one lock for the whole order
+    other = next(vendor for vendor in contenders if vendor != winner)
+    later.append(ask(SECOND, other, through(second.accept(other, SECOND))))
+    of_second = rows(second.lock if defect is SPLIT else None, *second.accepted)
+    return RaceHistory(
+        answers=(*asked_race, *later),
+        rows=seen,
+        rows_after=after,
+        second_rows=of_second if reliable or draw(st.booleans()) else None,
+    )
+
+
+@given(histories(None, reliable=False))
+def test_a_correct_model_never_convicts(history: RaceHistory) -> None:
+    verdict = judge_race(history)
+    assert not verdict.outcome.is_violation, verdict.sentence
+
+
+@given(histories(None, reliable=True))
+def test_a_correct_model_that_answers_has_one_winner(history: RaceHistory) -> None:
+    assert judge_race(history).outcome is ONE
+
+
+@pytest.mark.parametrize("defect", sorted(RACE_VIOLATIONS))
+@given(data=st.data())
+def test_one_planted_defect_is_always_named_when_the_witnesses_see_it(
+    defect: RaceOutcome, data: st.DataObject
+) -> None:
+    verdict = judge_race(data.draw(histories(defect, reliable=True)))
+    assert verdict.outcome is defect, verdict.sentence
+
+
+@pytest.mark.parametrize("defect", sorted(RACE_VIOLATIONS))
+@given(data=st.data())
+def test_a_defect_behind_a_lossy_network_is_named_rightly_or_not_at_all(
+    defect: RaceOutcome, data: st.DataObject
+) -> None:
+    verdict = judge_race(data.draw(histories(defect, reliable=False)))
+    # A lock for a stranger that nobody was told of is one that belongs to nobody.
+    also = {RaceOutcome.NO_WINNER} if defect is PHANTOM else set()
+    assert not verdict.outcome.is_violation or verdict.outcome in {defect, *also}, verdict.sentence
