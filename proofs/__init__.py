@@ -1,0 +1,1 @@
+"""Long runs that prove what prober promises; each writes a page of docs/ and has a short form in `make test`."""
