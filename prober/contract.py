@@ -318,13 +318,15 @@ class Race(_Part):
     """How an order is offered to synthetic vendors, accepted, witnessed and removed.
 
     `create` makes the order and its routing; `second_routing` makes another routing of an order that is there,
-    without it `split_order` is not observable.
+    without it `split_order` is not observable. `hold` locks the row of a routing, and returns it: a second heat
+    runs while it is locked, so that a target which looks, and writes without looking again, is caught every time.
     """
 
     fixtures: tuple[FixtureSql, ...]
     create: Annotated[tuple[CreateSql, ...], _Some]
     second_routing: tuple[CreateSql, ...] = ()
     warm_up: WarmUp | None = None
+    hold: OrderCleanupSql | None = None
     accept: Accept
     answers: Annotated[tuple[AnswerRule, ...], AfterValidator(_answers)]
     rows: RowsSql

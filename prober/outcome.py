@@ -136,6 +136,7 @@ class Ask(StrEnum):
     AGAIN = "again"  # the winner, once it is known that it won
     LATE = "late"  # a vendor that did not race, once the race is won
     SECOND = "second"  # another vendor, in a second routing of the same order
+    HELD = "held"  # in a second heat, on an order whose row was locked until everybody had asked
 
 
 class Violation(StrEnum):
