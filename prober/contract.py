@@ -236,6 +236,7 @@ _FIXTURES = ("retailer_id", "vendor_ids")
 _ORDER = ("order_id", "routing_id")
 
 FixtureSql = Annotated[Sql, _sql(_FIXTURES, _FIXTURES)]
+PresentSql = Annotated[Sql, _sql(_FIXTURES, _FIXTURES, ("id", "offered"))]
 CreateSql = Annotated[Sql, _sql((*_FIXTURES, *_ORDER), _ORDER)]
 # A sweep has no vendors any more.
 OrderCleanupSql = Annotated[Sql, _sql(("retailer_id", *_ORDER), _ORDER)]
@@ -270,9 +271,13 @@ def _answers(rules: tuple[AnswerRule, ...]) -> tuple[AnswerRule, ...]:
 
 
 class Race(_Part):
-    """How an order is offered to synthetic vendors, accepted, witnessed and removed."""
+    """How an order is offered to synthetic vendors, accepted, witnessed and removed.
+
+    Without `present` nobody looks whether the fixtures are there and kept from real orders.
+    """
 
     fixtures: tuple[FixtureSql, ...]
+    present: PresentSql | None = None
     create: Annotated[tuple[CreateSql, ...], _Some]
     accept: Accept
     answers: Annotated[tuple[AnswerRule, ...], AfterValidator(_answers)]
