@@ -59,6 +59,10 @@ class Sql:
         """Pick the parameters from `values`; KeyError if the contract asks for one that does not exist."""
         return [values[name] for name in self.parameters]
 
+    def filled(self, literals: Mapping[str, str]) -> str:
+        """The statement with SQL literals in place of its parameters, to be read; KeyError as above."""
+        return _TOKEN.sub(lambda found: found[0] if found["name"] is None else literals[found["name"]], self.text)
+
 
 def _without_comment(found: re.Match[str]) -> str:
     return "" if found[0].startswith(("--", "/*")) else found[0]

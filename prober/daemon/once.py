@@ -56,7 +56,7 @@ async def check_once(config: Config, contract: Contract) -> list[Line]:
         lines = [_line(result) for result in results]
         for result in results:
             if isinstance(result, WebhookResult) and result.awaited is not None and assembled.witness is not None:
-                lines += await _effect(config, contract, assembled.witness, result, result.awaited)
+                lines += await follow_effect(config, contract, assembled.witness, result, result.awaited)
         return lines
     finally:
         await assembled.close()
@@ -73,10 +73,10 @@ async def _run(watched: Watched) -> Result:
     )
 
 
-async def _effect(
+async def follow_effect(
     config: Config, contract: Contract, witness: Witness, result: WebhookResult, message: AwaitedWebhook
 ) -> list[Line]:
-    """Wait for the effect of the one message, then until its rows are gone."""
+    """Wait for the effect of the one message, then until its rows are gone; no line where there is no effect."""
     deadline = config.probes.webhook.processing_deadline
     ended: asyncio.Future[WebhookSettled] = asyncio.get_running_loop().create_future()
     gone = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Our own schema in the target's database: what is in it, what makes it, and what the prober's role may do there."""
+"""Our own schema in the target's database: what is in it, what makes it, what the prober's role may do there."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ SELECT format('%s(%s)', p.proname, pg_catalog.oidvectortypes(p.proargtypes)) FRO
 
 
 def grants(role: str) -> tuple[str, ...]:
-    """What the role of the prober needs of our own schema, as statements; the last one for the statistics of others.
+    """What the prober's role needs of our own schema, as statements; the last one for the statistics of others.
 
     Without pg_read_all_stats (or pg_monitor) the database probe works and says that pool usage, the longest
     transaction and the lag of replicas are not observable. What the contract's statements need besides, on the
@@ -97,9 +97,14 @@ class Lacking:
         return self.schema or bool(self.objects)
 
     @property
-    def statements(self) -> tuple[str, ...]:
-        """What makes it, in order."""
-        return (*([CREATE_SCHEMA] if self.schema else ()), *(each.create for each in self.objects))
+    def made_by(self) -> dict[str, str]:
+        """The statement that makes each of it, by name, in order."""
+        return ({f"schema {SCHEMA}": CREATE_SCHEMA} if self.schema else {}) | {
+            f"{each.kind.lower()} {each.qualified}": each.create for each in self.objects
+        }
+
+
+ALL = Lacking(True, OBJECTS)
 
 
 async def lacking(connection: Connection) -> Lacking:
@@ -118,7 +123,7 @@ async def ensure_schema(connection: Connection) -> bool:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _ADVISORY_LOCK)
         # IF NOT EXISTS asks for the right to create even where there is nothing to create.
         missing = await lacking(connection)
-        for statement in missing.statements:
+        for statement in missing.made_by.values():
             await connection.execute(statement)
     return bool(missing)
 

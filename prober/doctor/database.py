@@ -1,0 +1,301 @@
+"""Looks at PostgreSQL in ways that change nothing and roll nothing back.
+
+Each statement of the contract is planned, not run, behind a savepoint in a transaction that commits: PostgreSQL
+checks every name and privilege for a plan, and an error behind a savepoint is no rollback of the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import asyncpg
+
+from prober.config.model import Config
+from prober.contract import Contract
+from prober.daemon.assembly import database_addresses
+from prober.doctor import database_reading as reading
+from prober.doctor.database_reading import Looked, Server
+from prober.doctor.finding import Finding, hint, problem, skipped, why_not
+from prober.doctor.needs import Need, needs, quoted, tables
+from prober.doctor.statements import Statement, run_under
+from prober.doctor.target_reading import read_clock
+from prober.probes.database_outcome import database_failure
+from prober.probes.database_session import MARK, DatabaseAddress, DatabaseSession, open_database
+from prober.probes.database_stats import AppPool
+from prober.probes.schema import OBJECTS as OWN
+from prober.probes.schema import SCHEMA, SchemaObject, lacking
+from prober.probes.synthetic import NOBODYS_NUMBER, Mark, new_message_sid, new_run_id
+
+# Of everything that is asked of one database; and of what may wait for a lock of the application's.
+TIMEOUT = 20.0
+LOCK_TIMEOUT = "2s"
+
+_SERVER = """
+SELECT current_user::text AS role, pg_backend_pid() AS pid, current_setting('server_version') AS version,
+       current_database()::text AS datname,
+       extract(epoch FROM pg_postmaster_start_time())::float8 AS started_at,
+       extract(epoch FROM clock_timestamp())::float8 AS wall,
+       current_setting('transaction_read_only') = 'on' AS read_only,
+       pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS visible,
+       $1::text IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = $1) AS app_role_known
+"""
+# Both ways in which a statement names a table: alone, then the search path decides; or with its schema.
+_COLUMNS = """
+SELECT t.name, c.oid, array_agg(a.attname::text) AS columns
+  FROM unnest($1::text[]) AS t(name)
+  JOIN pg_catalog.pg_class c ON c.relname = substring(t.name FROM '[^.]*$') AND c.relkind IN ('r', 'p', 'v', 'f')
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+ WHERE CASE WHEN position('.' IN t.name) > 0 THEN t.name = n.nspname || '.' || c.relname
+            ELSE pg_catalog.pg_table_is_visible(c.oid) END
+ GROUP BY t.name, c.oid
+"""
+_ON_TABLE = "has_table_privilege($1::oid, $2)"
+_ON_COLUMN = "has_column_privilege($1::oid, $3::text, $2)"
+_ON_ANY_COLUMN = "has_any_column_privilege($1::oid, $2)"
+
+
+class DatabaseAsker:
+    """Asks one server, as the prober's own role."""
+
+    def __init__(self, session: DatabaseSession, config: Config) -> None:
+        self._session = session
+        self._config = config
+
+    async def server(self) -> Server:
+        """Who is there."""
+        row = await self._session.row(_SERVER, self._config.target.app_role)
+        told = {name: row[name] for name in ("pid", "version", "datname", "started_at", "wall", "read_only")}
+        return Server(
+            told_pid=self._session.connection.get_server_pid(),
+            role=quoted(row["role"]),
+            visible=row["visible"],
+            app_role_known=row["app_role_known"],
+            **told,
+        )
+
+    async def own_schema(self) -> tuple[list[str], bool, list[tuple[SchemaObject, list[str]]]]:
+        """What of it is not there, whether we may use it, and what we lack on each object that is there."""
+        missing = await lacking(self._session.connection)
+        names = [SCHEMA] if missing.schema else [each.qualified for each in missing.objects]
+        if missing.schema:
+            return names, False, []
+        usable = (await self._session.row("SELECT has_schema_privilege($1, 'USAGE') AS may", SCHEMA))["may"]
+        there = [each for each in OWN if each not in missing.objects] if usable else []
+        return names, usable, [(each, await self._lacks(each)) for each in there]
+
+    async def _lacks(self, each: SchemaObject) -> list[str]:
+        function = "has_function_privilege" if each.kind == "FUNCTION" else "has_table_privilege"
+        query = f"SELECT p AS name FROM unnest($2::text[]) AS p WHERE NOT {function}($1::text, p)"  # noqa: S608
+        rows = await self._session.rows(query, each.qualified, list(each.privileges))
+        return [row["name"] for row in rows]
+
+    async def look_at(self, statement: Statement, values: Mapping[str, object]) -> Looked:
+        """What PostgreSQL says of a statement; it is planned, and not executed."""
+        query = statement.sql.query
+        arguments = [values.get(name) for name in statement.sql.parameters]
+        await self._session.timed("BEGIN")
+        await self._session.timed(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+        # So that a scan of the whole table is left only where nothing else is possible, however small the table.
+        await self._session.timed("SET LOCAL enable_seqscan = off")
+        await self._session.timed("SAVEPOINT look")
+        looked = Looked()
+        try:
+            prepared = await self._session.connection.prepare(query)
+            columns = [each.name for each in prepared.get_attributes()]
+            missing = await self._missing(query)
+            looked = Looked(columns=columns, missing=missing)
+            if not missing:
+                plan = await self._session.row(f"EXPLAIN (FORMAT JSON) {query}", *arguments)
+                looked = Looked(columns=columns, scanned=scanned(json.loads(plan[0])))
+        except asyncpg.PostgresError as error:
+            looked = Looked(error=(error.sqlstate or "", str(error)[:200]))
+            await self._session.timed("ROLLBACK TO SAVEPOINT look")
+        await self._session.timed("COMMIT")
+        return looked
+
+    async def _missing(self, query: str) -> list[Need]:
+        rows = await self._session.rows(_COLUMNS, list(tables(query)))
+        oids = {row["name"]: row["oid"] for row in rows}
+        wanted = needs(query, {row["name"]: row["columns"] for row in rows})
+        return [need for need in sorted(wanted) if not await self._has(need, oids[need.table])]
+
+    async def _has(self, need: Need, oid: int) -> bool:
+        arguments: tuple[object, ...] = (oid, need.privilege)
+        if need.column:
+            check, arguments = _ON_COLUMN, (*arguments, need.column)
+        elif need.privilege == "SELECT":
+            check = _ON_ANY_COLUMN  # no column is named: any of them will do
+        else:
+            check = _ON_TABLE
+        return bool((await self._session.row(f"SELECT {check} AS may", *arguments))["may"])
+
+    async def fixtures(self, statement: Statement, values: Mapping[str, object]) -> Sequence[Mapping[str, Any]]:
+        """Run the contract's own look at the fixtures."""
+        rows = await self._session.rows(statement.sql.query, *statement.sql.arguments(values))
+        return [dict(row) for row in rows]
+
+
+async def examine_database(config: Config, contract: Contract) -> AsyncIterator[Finding]:
+    """Everything about the database, in the order in which it can fail."""
+    section, checked = config.probes.database, run_under(config, contract)
+    direct, pooled = database_addresses(section)
+    if not section.enabled or direct is None:
+        for finding in skipped([reading.CONNECTION], "probes.database is disabled"):
+            yield finding
+        return
+    server: Server | None = None
+    session, findings = await _opened(direct, config)
+    for finding in findings:
+        yield finding
+    if session is None:
+        for finding in skipped(_steps(config, checked), why_not(findings)):
+            yield finding
+    else:
+        try:
+            asker = DatabaseAsker(session, config)
+            async with asyncio.timeout(TIMEOUT):
+                server = await asker.server()
+            async for finding in _examine(asker, server, config, contract, checked):
+                yield finding
+        except Exception as error:  # whatever a server does is a finding
+            failure = database_failure(error, str(direct))
+            yield problem("database", failure.detail, "run it again when the database is well")
+        finally:
+            session.drop()
+    if pooled is not None:
+        for finding in await _examine_pooled(pooled, server, config):
+            yield finding
+
+
+async def _examine(
+    asker: DatabaseAsker, server: Server, config: Config, contract: Contract, checked: Sequence[Statement]
+) -> AsyncIterator[Finding]:
+    for finding in reading.read_server(server):
+        yield finding
+    yield read_clock(reading.CLOCK, "the database", time.time(), server.wall, 0.5)
+    if server.told_pid != server.pid:
+        for finding in skipped(_steps(config, checked)[3:], f"{reading.SERVER} failed"):
+            yield finding
+        return
+    async with asyncio.timeout(TIMEOUT):
+        missing, usable, objects = await asker.own_schema()
+    yield reading.read_schema(missing)
+    for finding in reading.read_own_grants(SCHEMA not in missing, usable, objects, server.role):
+        yield finding
+    target = config.target
+    pool = AppPool(
+        role=target.app_role,
+        application_name=target.app_name,
+        size=target.pool_size,
+        instances=target.app_instances,
+    )
+    for finding in reading.read_statistics(server, pool):
+        yield finding
+    values = _values(config)
+    looks: dict[str, Finding] = {}
+    for statement in checked:
+        async with asyncio.timeout(TIMEOUT):
+            looked = await asker.look_at(statement, values)
+        looks[statement.key] = reading.read_statement(statement, looked, server.role)
+        yield looks[statement.key]
+    if config.probes.race.enabled:
+        for finding in await _examine_fixtures(asker, config, contract, looks, values):
+            yield finding
+
+
+async def _examine_fixtures(
+    asker: DatabaseAsker,
+    config: Config,
+    contract: Contract,
+    looks: Mapping[str, Finding],
+    values: Mapping[str, object],
+) -> list[Finding]:
+    steps = [reading.FIXTURES, reading.VENDORS]
+    present, mark = contract.race.present, Mark(config.instance)
+    if present is None:
+        why = "not observable: the contract has no race.present, which asks for them"
+        return [hint(reading.FIXTURES, why, "target.contract_overrides: race.present (docs/contract.md)")]
+    statement = Statement("race.present", present)
+    if looks[statement.key].is_bad:
+        return skipped(steps, f"sql.{statement.key} failed")
+    async with asyncio.timeout(TIMEOUT):
+        rows = await asker.fixtures(statement, values)
+    return reading.read_fixtures([mark.retailer, *mark.vendors(config.probes.race.vendors)], rows)
+
+
+async def _examine_pooled(address: DatabaseAddress, direct: Server | None, config: Config) -> list[Finding]:
+    session, findings = await _opened(address, config)
+    if session is None:
+        return [
+            *findings,
+            *skipped([reading.POOLED_SERVER], why_not(findings)),
+        ]
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            server = await DatabaseAsker(session, config).server()
+    except Exception as error:
+        failure = database_failure(error, str(address))
+        mend = "probes.database.pooled_dsn: a pooler in session or transaction mode"
+        return [*findings, problem(reading.POOLED_SERVER, failure.detail, mend)]
+    finally:
+        session.drop()
+    if direct is None:
+        return [*findings, *skipped([reading.POOLED_SERVER], "the server itself could not be asked")]
+    return [*findings, reading.read_pooled(direct, server)]
+
+
+async def _opened(address: DatabaseAddress, config: Config) -> tuple[DatabaseSession | None, list[Finding]]:
+    try:
+        async with asyncio.timeout(config.probes.database.timeout):
+            session = await open_database(address, f"{MARK}{config.instance}/doctor")
+    except Exception as error:
+        failure = database_failure(error, str(address))
+        return None, reading.read_connection(failure, pooled=address.pooled)
+    return session, reading.read_connection(None, pooled=address.pooled)
+
+
+def _steps(config: Config, checked: Sequence[Statement]) -> list[str]:
+    """The names of what is found once we are in."""
+    race = [reading.FIXTURES, reading.VENDORS] if config.probes.race.enabled else []
+    return [
+        *(reading.SERVER, reading.WRITABLE, reading.CLOCK),
+        *(reading.SCHEMA_STEP, *reading.own_grants(), reading.STATISTICS, reading.POOL),
+        *(f"sql.{statement.key}" for statement in checked),
+        *race,
+    ]
+
+
+def _values(config: Config) -> dict[str, object]:
+    """Values for every parameter of a contract, of things that do not exist but for the fixtures."""
+    mark, run_id, sid = Mark(config.instance), new_run_id(time.time()), new_message_sid()
+    return {
+        "message_sid": sid,
+        "message_sids": [sid],
+        "from_number": NOBODYS_NUMBER,
+        "bodies": [mark.body(run_id)],
+        "retailer_id": mark.retailer,
+        "vendor_ids": list(mark.vendors(config.probes.race.vendors)),
+        "order_id": mark.order(run_id),
+        "routing_id": mark.routing(run_id),
+    }
+
+
+def scanned(plan: object) -> list[str]:
+    """The tables that a plan (EXPLAIN, FORMAT JSON) reads from end to end."""
+    found: list[str] = []
+    if isinstance(plan, list):
+        for part in plan:
+            found += scanned(part)
+    elif isinstance(plan, Mapping):
+        kind, table = plan.get("Node Type", ""), plan.get("Relation Name")
+        whole = kind == "Seq Scan" or (kind in ("Index Scan", "Index Only Scan") and "Index Cond" not in plan)
+        if whole and table is not None:
+            found.append(str(table))
+        for part in plan.values():
+            found += scanned(part) if isinstance(part, list | Mapping) else []
+    return list(dict.fromkeys(found))
