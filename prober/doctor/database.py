@@ -20,7 +20,7 @@ from prober.daemon.assembly import database_addresses
 from prober.doctor import database_reading as reading
 from prober.doctor.database_reading import Looked, Server
 from prober.doctor.finding import Finding, hint, problem, skipped, why_not
-from prober.doctor.needs import Need, needs, quoted, tables
+from prober.doctor.needs import Need, needs, tables
 from prober.doctor.statements import Statement, run_under
 from prober.doctor.target_reading import read_clock
 from prober.probes.database_outcome import database_failure
@@ -29,6 +29,7 @@ from prober.probes.database_stats import AppPool
 from prober.probes.schema import OBJECTS as OWN
 from prober.probes.schema import SCHEMA, SchemaObject, lacking
 from prober.probes.synthetic import NOBODYS_NUMBER, Mark, new_message_sid, new_run_id
+from prober.sql import quoted
 
 # Of everything that is asked of one database; and of what may wait for a lock of the application's.
 TIMEOUT = 20.0

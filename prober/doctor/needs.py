@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from prober.sql import quoted
+
 _TOKEN = re.compile(
     r"""
       (?P<skip> \b[eE]'(?:\\.|''|[^'\\])*' | '(?:''|[^'])*'
@@ -30,18 +32,6 @@ _CLAUSES = frozenset(
     """.split()  # noqa: SIM905 - a list of words is read more easily than a list of strings
 )
 _SET_OPERATIONS = frozenset({"union", "except", "intersect"})
-# Words of SQL that cannot be a name unless quoted (manual, appendix C).
-_RESERVED = frozenset(
-    """
-    all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create
-    current_catalog current_date current_role current_time current_timestamp current_user default deferrable desc
-    distinct do else end except false fetch for foreign from grant group having in initially intersect into
-    lateral leading limit localtime localtimestamp not null offset on only or order placing primary references
-    returning select session_user some symmetric system_user table then to trailing true union unique user using
-    variadic when where window with
-    """.split()  # noqa: SIM905 - as above
-)
-_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
 Columns = Mapping[str, Iterable[str]]
 
@@ -75,13 +65,6 @@ def grants(wanted: Iterable[Need], role: str) -> list[str]:
         f"ON {'.'.join(quoted(part) for part in table.split('.'))} TO {role}"
         for table, found in by_table.items()
     ]
-
-
-def quoted(name: str) -> str:
-    """A name as SQL writes it: in quotes only where it has to be."""
-    if _PLAIN.fullmatch(name) and name not in _RESERVED:
-        return name
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _in_order(found: Mapping[str, list[str]]) -> list[tuple[str, list[str]]]:

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from prober.sql import quoted
+
 if TYPE_CHECKING:
     import asyncpg
 
@@ -78,7 +80,7 @@ def grants(role: str) -> tuple[str, ...]:
     transaction and the lag of replicas are not observable. What the contract's statements need besides, on the
     target's tables, `prober.doctor.grants` tells.
     """
-    name = quote_identifier(role)
+    name = quoted(role)
     return (
         f"GRANT USAGE ON SCHEMA {SCHEMA} TO {name}",
         *(each.grant(name) for each in OBJECTS),
@@ -141,11 +143,6 @@ def insert_heartbeat(instance: str) -> str:
 def update_heartbeat(instance: str) -> str:
     """The write of the probe: one committed update of one row."""
     return f"UPDATE {HEARTBEAT} SET beat = beat + 1, at = now() WHERE instance = {_literal(instance)}"  # noqa: S608
-
-
-def quote_identifier(name: str) -> str:
-    """`name` as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _literal(instance: str) -> str:
