@@ -55,6 +55,11 @@ SELECT t.name, c.oid, array_agg(a.attname::text) AS columns
             ELSE pg_catalog.pg_table_is_visible(c.oid) END
  GROUP BY t.name, c.oid
 """
+_ELSEWHERE = """
+SELECT DISTINCT n.nspname::text AS schema, pg_catalog.has_schema_privilege(n.oid, 'USAGE') AS usable
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relname = ANY($1) AND c.relkind IN ('r', 'p', 'v', 'f') AND NOT pg_catalog.pg_table_is_visible(c.oid)
+"""
 _ON_TABLE = "has_table_privilege($1::oid, $2)"
 _ON_COLUMN = "has_column_privilege($1::oid, $3::text, $2)"
 _ON_ANY_COLUMN = "has_any_column_privilege($1::oid, $2)"
@@ -114,8 +119,13 @@ class DatabaseAsker:
                 plan = await self._session.row(f"EXPLAIN (FORMAT JSON) {query}", *arguments)
                 looked = Looked(columns=columns, scanned=scanned(json.loads(plan[0])))
         except asyncpg.PostgresError as error:
-            looked = Looked(error=(error.sqlstate or "", str(error)[:200]))
             await self._session.timed("ROLLBACK TO SAVEPOINT look")
+            lost = error.sqlstate == asyncpg.UndefinedTableError.sqlstate
+            elsewhere = await self._session.rows(_ELSEWHERE, list(tables(query))) if lost else []
+            looked = Looked(
+                error=(error.sqlstate or "", str(error)[:200]),
+                elsewhere=[(row["schema"], row["usable"]) for row in elsewhere],
+            )
         await self._session.timed("COMMIT")
         return looked
 

@@ -12,6 +12,7 @@ from prober.outcome import Outcome
 from prober.probes.database_stats import AppPool
 from prober.probes.network_outcome import Failure
 from prober.probes.schema import OBJECTS, SCHEMA, STATISTICS_ROLE, SchemaObject
+from prober.sql import quoted
 
 CONNECTION, LOGIN, SERVER, WRITABLE = (
     "database.connection",
@@ -53,6 +54,8 @@ class Looked:
     missing: Collection[Need] = ()  # what our role lacks for it
     error: tuple[str, str] | None = None
     scanned: Sequence[str] = ()  # tables that can be read only from end to end
+    # For a table that was not found: the schemas in which there is one, and whether we may use them.
+    elsewhere: Sequence[tuple[str, bool]] = ()
 
 
 def read_connection(failure: Failure | None, *, pooled: bool = False) -> list[Finding]:
@@ -167,6 +170,12 @@ def read_statement(statement: Statement, looked: Looked, role: str) -> Finding:
     if looked.error is not None:
         state, text = looked.error
         said = f"PostgreSQL answers {state}: {text}"
+        for schema, usable in looked.elsewhere:
+            if not usable:
+                mend = f"GRANT USAGE ON SCHEMA {quoted(schema)} TO {role}"
+                return problem(name, f"{said}; role {role} may not look into schema {schema}", mend)
+            mend = f"ALTER ROLE {role} SET search_path = {quoted(schema)}, public, or {override}"
+            return problem(name, f"{said}; there is one in schema {schema}, where nobody looks", mend)
         if state == "42501":
             return problem(name, said, f"grant that to role {role}; docs/deploying.md has all of them")
         if state in ("42P01", "42703", "3F000"):

@@ -21,7 +21,9 @@ DEPLOYED = "whatsapp-ordering-system"
 TABLES = Path(__file__).parents[1] / "demo" / "target" / "schema.sql"
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+) \((.*?)\n\);", re.DOTALL)
 _COLUMN = re.compile(r'^    (?:"(\w+)"|([a-z_]+)) ', re.MULTILINE)
-_BLOCK = re.compile(r"(?P<begin><!-- begin (?P<name>[a-z0-9-]+) -->\n).*?(?P<end><!-- end (?P=name) -->)", re.DOTALL)
+_BLOCK = re.compile(
+    r"(?P<begin><!-- begin (?P<name>[a-z0-9-]+) -->\n).*?(?P<end><!-- end (?P=name) -->)", re.DOTALL
+)
 
 
 def columns() -> dict[str, list[str]]:

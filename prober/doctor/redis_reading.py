@@ -69,7 +69,7 @@ def _rule(command: str, refusal: Refusal, prefix: str) -> str:
 def read_queues(prefix: str, queues: Sequence[str], answers: Sequence[Answer]) -> Finding:
     """Which queues of the contract exist: BullMQ gives each a key `meta`."""
     if any(isinstance(answer, Refusal) for answer in answers):
-        return hint(QUEUES, "not observable: which queues exist", "ACL SETUSER … +exists (docs/deploying.md)")
+        return skipped([QUEUES], f"{step('exists')} was refused")[0]
     absent = [queue for queue, answer in zip(queues, answers, strict=True) if answer != 1]
     if not absent:
         return ok(QUEUES, f"all {len(queues)} queues of the contract exist")
