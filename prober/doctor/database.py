@@ -60,6 +60,11 @@ SELECT DISTINCT n.nspname::text AS schema, pg_catalog.has_schema_privilege(n.oid
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relname = ANY($1) AND c.relkind IN ('r', 'p', 'v', 'f') AND NOT pg_catalog.pg_table_is_visible(c.oid)
 """
+_INDEXES = """
+SELECT a.attname::text AS column FROM pg_catalog.pg_index i
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+ WHERE i.indrelid = $1 AND i.indisvalid AND i.indpred IS NULL
+"""
 _ON_TABLE = "has_table_privilege($1::oid, $2)"
 _ON_COLUMN = "has_column_privilege($1::oid, $3::text, $2)"
 _ON_ANY_COLUMN = "has_any_column_privilege($1::oid, $2)"
@@ -117,7 +122,9 @@ class DatabaseAsker:
             looked = Looked(columns=columns, missing=missing)
             if not missing:
                 plan = await self._session.row(f"EXPLAIN (FORMAT JSON) {query}", *arguments)
-                looked = Looked(columns=columns, scanned=scanned(json.loads(plan[0])))
+                looked = Looked(
+                    columns=columns, scanned=await self._unindexed(query, scanned(json.loads(plan[0])))
+                )
         except asyncpg.PostgresError as error:
             await self._session.timed("ROLLBACK TO SAVEPOINT look")
             lost = error.sqlstate == asyncpg.UndefinedTableError.sqlstate
@@ -134,6 +141,23 @@ class DatabaseAsker:
         oids = {row["name"]: row["oid"] for row in rows}
         wanted = needs(query, {row["name"]: row["columns"] for row in rows})
         return [need for need in sorted(wanted) if not await self._has(need, oids[need.table])]
+
+    async def _unindexed(self, query: str, read_whole: Sequence[str]) -> list[str]:
+        """Of tables that a plan reads whole, those without an index that begins with a column of the statement.
+
+        A plan alone does not tell: where one table has to be read whole, all other costs are nothing beside it.
+        """
+        if not read_whole:
+            return []
+        rows = await self._session.rows(_COLUMNS, list(tables(query)))
+        wanted = needs(query, {row["name"]: row["columns"] for row in rows})
+        found = []
+        for row in rows:
+            if row["name"].rpartition(".")[2] in read_whole:
+                begins = {each["column"] for each in await self._session.rows(_INDEXES, row["oid"])}
+                if not begins & {need.column for need in wanted if need.table == row["name"]}:
+                    found.append(row["name"])
+        return found
 
     async def _has(self, need: Need, oid: int) -> bool:
         arguments: tuple[object, ...] = (oid, need.privilege)
@@ -304,8 +328,7 @@ def scanned(plan: object) -> list[str]:
             found += scanned(part)
     elif isinstance(plan, Mapping):
         kind, table = plan.get("Node Type", ""), plan.get("Relation Name")
-        whole = kind == "Seq Scan" or (kind in ("Index Scan", "Index Only Scan") and "Index Cond" not in plan)
-        if whole and table is not None:
+        if kind == "Seq Scan" and table is not None:
             found.append(str(table))
         for part in plan.values():
             found += scanned(part) if isinstance(part, list | Mapping) else []
