@@ -22,7 +22,7 @@ _TOKEN = re.compile(
 )
 
 # Words of SQL that cannot be a name unless quoted (manual, appendix C).
-_RESERVED = frozenset(
+RESERVED = frozenset(
     """
     all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create
     current_catalog current_date current_role current_time current_timestamp current_user default deferrable desc
@@ -83,6 +83,6 @@ def _without_comment(found: re.Match[str]) -> str:
 
 def quoted(name: str) -> str:
     """A name as SQL writes it: in quotes only where it has to be."""
-    if _PLAIN.fullmatch(name) and name not in _RESERVED:
+    if _PLAIN.fullmatch(name) and name not in RESERVED:
         return name
     return '"' + name.replace('"', '""') + '"'

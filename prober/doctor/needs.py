@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from prober.sql import quoted
+from prober.sql import RESERVED, quoted
 
 _TOKEN = re.compile(
     r"""
@@ -234,7 +234,7 @@ class _Reading:
                 continue
             if self._at(index + 1).says("."):
                 self._qualified(token.text, self._at(index + 2), scope, shown)
-            elif not self._at(index + 1).says("("):
+            elif not token.says(*RESERVED) and not self._at(index + 1).says("("):
                 self._bare(token.text, scope, shown)
 
     def _star(self, index: int, scope: _Scope) -> None:
