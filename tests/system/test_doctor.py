@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -407,6 +408,27 @@ async def test_no_schema_and_no_fixtures_until_they_are_made(stack: Stack) -> No
     items = json.loads(out)["items"]
     assert [item["there"] for item in items] == [True, True, True, False]
     assert "2 of 8 missing" in items[3]["name"]
+
+
+async def test_a_person_at_a_terminal_is_asked(stack: Stack) -> None:
+    await stack.postgres.execute("DROP SCHEMA prober CASCADE", "orders")
+    for typed, made in (("n", False), ("y", True)):
+        main, terminal = os.openpty()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "prober", "doctor", "--setup", "--config", str(stack.config_file)),
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+        )
+        os.close(terminal)
+        os.write(main, f"{typed}\n".encode())
+        assert await process.wait() == FINE
+        said = os.read(main, 65536).decode()
+        os.close(main)
+        assert "make what is missing? [y/N]" in said
+        assert ("made: schema prober" in said) is made
+        assert ("nothing was made" in said) is not made
+    assert (await doctor(stack)).bad() == []
 
 
 async def test_what_the_dry_run_prints_makes_the_same(stack: Stack) -> None:
