@@ -85,9 +85,10 @@ class DatabaseAsker:
             return names, False, []
         usable = (await self._session.row("SELECT has_schema_privilege($1, 'USAGE') AS may", SCHEMA))["may"]
         there = [each for each in OBJECTS if each not in missing.objects] if usable else []
-        return names, usable, [(each, await self._lacks(each)) for each in there]
+        return names, usable, [(each, await self.lacks(each)) for each in there]
 
-    async def _lacks(self, each: SchemaObject) -> list[str]:
+    async def lacks(self, each: SchemaObject) -> list[str]:
+        """The privileges that our role needs on an object of ours, and has not."""
         function = "has_function_privilege" if each.kind == "FUNCTION" else "has_table_privilege"
         query = f"SELECT p AS name FROM unnest($2::text[]) AS p WHERE NOT {function}($1::text, p)"  # noqa: S608
         rows = await self._session.rows(query, each.qualified, list(each.privileges))

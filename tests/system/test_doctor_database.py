@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -11,7 +12,10 @@ from prober.contract import Contract
 from prober.daemon.assembly import load_contract
 from prober.demo.postgres import Postgres
 from prober.doctor.database import examine_database
+from prober.doctor.database_asking import DatabaseAsker
 from prober.doctor.finding import Finding
+from prober.probes import schema
+from prober.probes.database_session import DatabaseAddress, open_database
 from tests.config.examples import ENV, MINIMAL
 from tests.system.probing import as_role, connected
 from tests.system.test_database_probe import rollbacks
@@ -63,3 +67,35 @@ async def test_it_rolls_nothing_back_whatever_is_missing(
     assert await rollbacks(postgres, prepared) == before
     async with connected(prepared) as connection:
         assert await connection.fetchval("SELECT count(*) FROM orders") == 0
+
+
+async def test_a_new_table_and_a_new_function_of_ours_are_one_entry_each(
+    prepared: str, role: str, tmp_path: Path
+) -> None:
+    """What `prober.probes.schema` promises to whoever adds to it."""
+    table = schema.SchemaObject("TABLE", "more", ("SELECT", "DELETE"), "CREATE TABLE prober.more (id text)")
+    function = schema.SchemaObject(
+        "FUNCTION",
+        "fenced(text, bigint)",
+        ("EXECUTE",),
+        "CREATE FUNCTION prober.fenced(text, bigint) RETURNS bool LANGUAGE sql AS 'SELECT true';"
+        "REVOKE EXECUTE ON FUNCTION prober.fenced(text, bigint) FROM PUBLIC",
+    )
+    file = tmp_path / "config.yaml"
+    file.write_text(MINIMAL)
+    config = load_config(file, ENV)
+    with patch.object(schema, "OBJECTS", (*schema.OBJECTS, table, function)):
+        async with connected(prepared) as connection:
+            assert (await schema.lacking(connection)).objects == (table, function)
+            assert await schema.ensure_schema(connection)
+            assert not await schema.lacking(connection)
+            assert not await schema.ensure_schema(connection)
+            await connection.execute(f"GRANT USAGE ON SCHEMA prober TO {role}")
+            session = await open_database(DatabaseAddress(dsn=as_role(prepared, role)), "synthetic-prober/test")
+            asker = DatabaseAsker(session, config)
+            assert await asker.lacks(table) == ["SELECT", "DELETE"]
+            assert await asker.lacks(function) == ["EXECUTE"]
+            for grant in schema.grants(role):
+                await connection.execute(grant)
+            assert [await asker.lacks(each) for each in schema.OBJECTS] == [[], [], []]
+            session.drop()
