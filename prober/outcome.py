@@ -219,3 +219,13 @@ class Service(StrEnum):
 
     REDIS = "redis"
     DATABASE = "database"
+
+
+class StepVerdict(StrEnum):
+    """What one step of `prober doctor` came to."""
+
+    OK = "ok"
+    HINT = "hint"  # works, and may not be meant
+    PROBLEM = "problem"
+    ALARM = "alarm"  # a danger to the target: to be mended before anything else
+    SKIPPED = "skipped"  # an earlier step failed, or there is nothing to look at

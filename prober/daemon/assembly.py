@@ -69,8 +69,8 @@ def load_contract(config: Config, base: Path) -> Contract:
 def assemble(config: Config, contract: Contract, intend: Intentions) -> Assembled:
     """Make every probe that the config enables."""
     mark = Mark(config.instance)
-    client = _client(config)
-    witness = _witness(config)
+    client = target_client(config)
+    witness = target_witness(config)
     watched = [
         *_webhook(config, contract, mark, client, witness, intend),
         *_race(config, contract, mark, client, witness, intend),
@@ -81,7 +81,8 @@ def assemble(config: Config, contract: Contract, intend: Intentions) -> Assemble
     return Assembled(watched=tuple(watched), witness=witness)
 
 
-def _client(config: Config) -> Client:
+def target_client(config: Config) -> Client:
+    """The client for every request to the target."""
     endpoint = Endpoint.parse(config.target.url)
     if config.target.tls is not None:
         endpoint = replace(endpoint, server_name=config.target.tls.server_name)
@@ -94,7 +95,7 @@ def _tls(tls: Tls | None) -> ssl.SSLContext:
     return tls_context(ca_file=tls.ca_file, verify=not tls.insecure_skip_verify)
 
 
-def _witness(config: Config) -> Witness | None:
+def target_witness(config: Config) -> Witness | None:
     """Effects and races are asked for at the server itself, through the pooler only where that is the one way."""
     if not config.probes.database.enabled:
         return None
