@@ -203,7 +203,7 @@ async def test_the_effect_of_a_claimed_message_is_its_row_turning_skipped(target
 
 
 async def take(target: Target, sid: str, *, processed: bool) -> None:
-    """Make the row by which the system knows a message; the guide's has no status, and is there once it is kept."""
+    """Make the row by which the system knows a message; the guide's has no status: it is there or it is not."""
     if target.form.contract == "guide":
         if processed:
             assert target.contract.webhook.claimed is not None

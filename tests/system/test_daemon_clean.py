@@ -7,7 +7,10 @@ import time
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from prober.demo.process import Owner
+from prober.demo.stack import FORMS
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.record import Kind
 from prober.outcome import RaceOutcome
@@ -25,9 +28,10 @@ AROUND = 10.0  # seconds
 LONG = 240.0  # seconds; about 70 on an idle machine
 
 
-async def test_hundreds_of_races_and_webhooks_without_one_false_verdict() -> None:
+@pytest.mark.parametrize("contract", FORMS)
+async def test_hundreds_of_races_and_webhooks_without_one_false_verdict(contract: str) -> None:
     async with Owner() as owner:
-        stack = fast_stack(owner, PROBES)
+        stack = fast_stack(owner, PROBES, contract)
         await stack.start_services()
         await stack.start_watcher()
         watched = Watched(stack)
