@@ -57,7 +57,8 @@ async def test_hundreds_of_races_and_webhooks_without_one_false_verdict(contract
             await stack.watcher.stop(timeout=40)
             assert stack.watcher.returncode == 0
             await assert_every_message_had_one_effect(watched, control)
-        assert_races_are_right(watched)
+            decisions = await control.record(Kind.DECISION)
+        assert_races_are_right(watched, decisions)
         assert Counter(outage.probe for outage in watched.reader.outages())["redis"] == 1
         assert Counter(outage.probe for outage in watched.reader.outages())["database"] == 1
         assert not any((await rows(stack)).values())
@@ -115,7 +116,10 @@ async def assert_every_message_had_one_effect(watched: Watched, control: Control
         assert processed[sid] == 1 or (processed[sid] == 0 and message.effects == 1), message
 
 
-def assert_races_are_right(watched: Watched) -> None:
+def assert_races_are_right(watched: Watched, decisions: list[dict[str, Any]]) -> None:
+    """No violation; no verdict only around an outage; and who won is who the target decided for."""
+    assert len({decision["pid"] for decision in decisions}) == 2
+    locked = {decision["routing"]: decision["vendor"] for decision in decisions if decision["verdict"] == "locked"}
     races = watched.reader.races(limit=10_000)
     outages = [o for o in watched.reader.outages() if o.probe in ("database", "redis")]
     assert sum(race.outcome == "one_winner" for race in races) >= RACES
@@ -124,6 +128,8 @@ def assert_races_are_right(watched: Watched) -> None:
         assert not outcome.is_violation, race
         if outcome is not RaceOutcome.ONE_WINNER:
             assert any(_around(outage, race.released_wall) for outage in outages), race
+        elif not any(_around(outage, race.released_wall) for outage in outages):
+            assert race.sentence.startswith(f"{locked[race.routing_id]} won"), race
 
 
 def _around(outage: StoredOutage, wall: float) -> bool:
