@@ -66,7 +66,11 @@ async def test_hundreds_of_races_and_webhooks_without_one_false_verdict(contract
 
 
 async def agreed(watched: Watched, control: ControlClient) -> Scrape:
-    """A scrape between two equal looks at the target's record, which counts as many webhooks as we do."""
+    """A scrape between two equal looks at the target's record, which counts as many webhooks as we do.
+
+    A 429 keeps the probe still meanwhile: at its pace, looking takes longer than a busy machine has between two.
+    """
+    await control.plant("rate_limited", routes="webhook", retry_after_seconds=300)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         before = await webhooks(control)
