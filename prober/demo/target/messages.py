@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Self
 
+import asyncpg
+
 from prober.demo.target.database import Connection, value
 from prober.demo.target.forms import MessageStatements
 
@@ -83,14 +85,18 @@ async def take_message(
 
     `store_job` writes a job row in the same transaction, due in `delay` seconds.
     """
-    inserted = await value(
-        connection,
-        statements.take,
+    values = {
         **_values(message),
-        skip_now=skip_now,
-        job=json.dumps(message.job(Task.PROCESS)) if store_job else None,
-        delay=delay,
-    )
+        "skip_now": skip_now,
+        "job": json.dumps(message.job(Task.PROCESS)) if store_job else None,
+        "delay": delay,
+    }
+    try:
+        inserted = await value(connection, statements.take, **values)
+    except asyncpg.UniqueViolationError:
+        # ON CONFLICT looks into one index. A twin that is being inserted at this moment is met in another one
+        # first, which waits for it and then fails; by now it is there to be seen.
+        inserted = await value(connection, statements.take, **values)
     if inserted is None:
         return Taken.REPEATED_KEY
     return Taken.NEW if inserted else Taken.REPEATED_SID
