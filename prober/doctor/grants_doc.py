@@ -12,13 +12,14 @@ from pathlib import Path
 
 from prober.config.load import load_strict
 from prober.contract import SHIPPED, Contract
+from prober.demo.target.forms import FORMS, FormName
 from prober.doctor.needs import Need, grants, needs
 from prober.doctor.statements import needed
 from prober.probes import redis_acl, schema
 
+NOTHING_MORE = "-- nothing more: all that mode full needs is granted above"
 ROLE, DATABASE = "prober", "orders"
 DEPLOYED = "whatsapp-ordering-system"
-TABLES = Path(__file__).parents[1] / "demo" / "target" / "schema.sql"
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+) \((.*?)\n\);", re.DOTALL)
 _COLUMN = re.compile(r'^    (?:"(\w+)"|([a-z_]+)) ', re.MULTILINE)
 _BLOCK = re.compile(
@@ -30,7 +31,7 @@ def columns() -> dict[str, list[str]]:
     """The columns of each table of the deployed system that synthetic data touches."""
     return {
         table: [quoted or plain for quoted, plain in _COLUMN.findall(body)]
-        for table, body in _TABLE.findall(TABLES.read_text(encoding="utf-8"))
+        for table, body in _TABLE.findall(FORMS[FormName.DEPLOYED].schema())
     }
 
 
@@ -52,7 +53,7 @@ def blocks() -> dict[str, str]:
     )
     return {
         "grants": _code("sql", [f"{line};" for line in (*role, *own, *grants(default, ROLE))]),
-        "grants-full": _code("sql", [f"{line};" for line in grants(full - default, ROLE)]),
+        "grants-full": _code("sql", [f"{line};" for line in grants(full - default, ROLE)] or [NOTHING_MORE]),
         "redis-acl": _code("text", [_acl(contract, read_only_keys=True)]),
         "redis-acl-6": _code("text", [_acl(contract, read_only_keys=False)]),
     }
