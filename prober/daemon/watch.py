@@ -15,7 +15,7 @@ from prober.event import Event, OutageChanged, ProbeRan, ProbeSkipped, ServiceRe
 from prober.judge import outage
 from prober.judge.outage import Observation, Tracking
 from prober.outcome import Outcome, ProbeName, Service, SkipReason
-from prober.probes.base import Probe, Run, Tripwire
+from prober.probes.base import Probe, Run, Successor, Tripwire
 from prober.probes.synthetic import new_run_id
 from prober.result import DatabaseResult, RedisResult, Result, WebhookCheckResult, WebhookResult
 from prober.schedule import Cadence, Start, Timing
@@ -68,20 +68,57 @@ class Watch:
         self._identity: str | None = None
         self._not_before = 0.0
         self._cadence = Cadence(watched.timing, self._turn, offset=offset)
+        self._under_way = asyncio.Lock()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._holding: asyncio.Task[None] | None = None
 
     def stop(self) -> None:
         """Start no more runs; `forever` returns when the one under way has ended."""
         self._cadence.stop()
 
+    def exchange(self, watched: Watched, *, recovery_successes: int, elsewhere: bool = False) -> None:
+        """Go on with another probe of the same name: its schedule, its outage and what it counts stay.
+
+        A run under way ends with the probe before, and its result counts. `elsewhere`: it asks another server,
+        which is therefore not the old one restarted.
+        """
+        before, self._watched = self._watched, watched
+        self._recovery_successes = recovery_successes
+        if elsewhere:
+            self._identity = None
+        self._succeed(before.probe)
+        self._cadence.retime(watched.timing)
+        if self._tasks is not None:
+            self._tasks.create_task(self._retire(before.probe))
+            self._hold_tripwire(self._tasks)
+
     async def forever(self) -> None:
         """Probe on schedule, and hold the tripwire, until stopped (or cancelled)."""
-        async with asyncio.TaskGroup() as tasks:
-            holding = None
-            if self._watched.tripwire is not None:
-                holding = tasks.create_task(self._hold(self._watched.tripwire))
-            await self._cadence.forever()
-            if holding is not None:
-                holding.cancel()
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                self._hold_tripwire(self._tasks)
+                await self._cadence.forever()
+                if self._holding is not None:
+                    self._holding.cancel()
+        finally:
+            self._tasks = None
+            await self._watched.probe.close()
+
+    def _hold_tripwire(self, tasks: asyncio.TaskGroup) -> None:
+        if self._holding is not None:
+            self._holding.cancel()
+        tripwire = self._watched.tripwire
+        self._holding = None if tripwire is None else tasks.create_task(self._hold(tripwire))
+
+    async def _retire(self, probe: Probe) -> None:
+        """Close a probe that was exchanged, once its last run has ended."""
+        async with self._under_way:
+            self._succeed(probe)
+            await probe.close()
+
+    def _succeed(self, before: Probe) -> None:
+        if isinstance(self._watched.probe, Successor):
+            self._watched.probe.succeed(before)
 
     async def _turn(self, start: Start) -> bool:
         """One turn of the schedule; says whether the next run is urgent."""
@@ -90,7 +127,8 @@ class Watch:
         if time.monotonic() < self._not_before:
             self._publish(ProbeSkipped(probe=self.name, reason=SkipReason.RATE_LIMITED))
             return False
-        result = await self._run(start.urgent)
+        async with self._under_way:
+            result = await self._run(start.urgent)
         self._track(result)
         result = self._reactions.enriched(result)
         self._publish(ProbeRan(result=result, lateness=start.lateness, fresh_until=self._fresh_until(result)))

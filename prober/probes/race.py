@@ -17,7 +17,7 @@ from prober.http1 import Client
 from prober.judge.race import RaceVerdict, judge_race
 from prober.outcome import Ask, Outcome, ProbeName, RaceOutcome
 from prober.probes.accept import Accepts
-from prober.probes.base import Run
+from prober.probes.base import Probe, Run
 from prober.probes.heat import Heat, Lanes
 from prober.probes.race_witness import RaceWitness
 from prober.probes.synthetic import Mark
@@ -73,7 +73,7 @@ class RaceProbe:
         self._accepts = Accepts(contract, mark, client.endpoint, settings.bearer_token)
         self._rows = RaceWitness(contract, mark, client, witness)
         self._vendors = mark.vendors(settings.vendors)
-        self._split_due = float("-inf")
+        self._split_last = float("-inf")
 
     async def run(self, run: Run) -> RaceResult:
         """Make an order, race for it, judge, and clean up whatever happened in between."""
@@ -97,6 +97,11 @@ class RaceProbe:
             lanes.close()
             leftovers = _both(leftovers, await self._clean(heat))
         return self._result(run, heat, history, judge_race(history), leftovers)
+
+    def succeed(self, before: Probe) -> None:
+        """Take over when the last second routing was opened."""
+        if isinstance(before, RaceProbe):
+            self._split_last = max(self._split_last, before._split_last)
 
     async def close(self) -> None:
         """Nothing is held between runs."""
@@ -129,8 +134,9 @@ class RaceProbe:
         ]
         rows_after = await self._rows.rows(values)
         second_rows = None
-        if run.started.mono >= self._split_due and self._contract.second_routing:
-            self._split_due = run.started.mono + self._settings.split_every
+        due = run.started.mono >= self._split_last + self._settings.split_every
+        if due and self._contract.second_routing:
+            self._split_last = run.started.mono
             second, second_rows = await self._second_routing(run, heat, rows.locked_vendor)
             later += second
         return replace(history, answers=(*heat.answers, *later), rows_after=rows_after, second_rows=second_rows)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from prober.http1 import Client, Connection, Exchange
 from prober.outcome import Mode, Outcome, ProbeName, WebhookCheck
-from prober.probes.base import Run
+from prober.probes.base import Probe, Run
 from prober.probes.webhook_answer import read_delivery, read_refusal, retry_after
 from prober.probes.webhook_message import Message, Messages, Signing
 from prober.probes.witness import NotAskable
@@ -37,7 +37,7 @@ class WebhookProbe:
         self._client = client
         self._intend = intend
         self._kept: Connection | None = None
-        self._full_due = float("-inf")
+        self._full_last = float("-inf")
 
     async def run(self, run: Run) -> WebhookResult:
         """Deliver one message, or check the path where no message may be sent."""
@@ -58,6 +58,11 @@ class WebhookProbe:
         # A claim whose answer was lost may have been committed: its row is looked for as well.
         return replace(result, awaited=awaited)
 
+    def succeed(self, before: Probe) -> None:
+        """Take over when the last message in full was sent."""
+        if isinstance(before, WebhookProbe):
+            self._full_last = max(self._full_last, before._full_last)
+
     async def close(self) -> None:
         """Drop the connection that is kept where reuse is wanted."""
         if self._kept is not None:
@@ -67,9 +72,9 @@ class WebhookProbe:
     def _mode(self, run: Run) -> Mode:
         """Now and then a message in full, where that is wanted: the only way to see losses without a claim."""
         settings = self._messages.settings
-        if settings.full_every is None or run.urgent or run.started.mono < self._full_due:
+        if settings.full_every is None or run.urgent or run.started.mono < self._full_last + settings.full_every:
             return settings.mode
-        self._full_due = run.started.mono + settings.full_every
+        self._full_last = run.started.mono
         return Mode.FULL
 
     async def _exchange(self, request: bytes, timeout: float) -> Exchange:

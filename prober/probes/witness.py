@@ -40,7 +40,7 @@ class Witness:
     """
 
     def __init__(self, address: DatabaseAddress, *, instance: str) -> None:
-        self._address = address
+        self.address = address
         self._application_name = f"{MARK}{instance}"
         self._idle: list[DatabaseSession] = []
         self._places = asyncio.Semaphore(MAX_CONNECTIONS)
@@ -92,26 +92,35 @@ class Witness:
             raise NotAskable(Outcome.ERROR, f"a statement of the contract returned {number!r}; expected a count")
         return number
 
+    async def move(self, address: DatabaseAddress) -> None:
+        """Ask the same database by another address or password from now on; what is being asked goes on."""
+        self.address = address
+        await self.close()
+
     async def close(self) -> None:
-        """Drop every connection at once."""
+        """Drop every idle connection at once."""
         while self._idle:
             self._idle.pop().drop()
 
     @asynccontextmanager
     async def _session(self, timeout: float) -> AsyncIterator[DatabaseSession]:
         session: DatabaseSession | None = None
+        address = self.address
         try:
             async with asyncio.timeout(timeout), self._places:
-                session = self._kept() or await open_database(self._address, self._application_name)
+                session = self._kept() or await open_database(address, self._application_name)
                 yield session
         except BaseException as error:
             if session is not None:
                 session.drop()
             if not isinstance(error, Exception):
                 raise
-            failure = database_failure(error, str(self._address))
+            failure = database_failure(error, str(address))
             raise NotAskable(failure.outcome, failure.detail) from error
-        self._idle.append(session)
+        if address is self.address:
+            self._idle.append(session)
+        else:
+            session.drop()
 
     def _kept(self) -> DatabaseSession | None:
         """Take a connection that still works, if there is one."""
