@@ -187,6 +187,12 @@ class Probes(Section):
     health: Health = Health()
 
 
+class Web(Section):
+    """What the HTTP side may do besides being read."""
+
+    reload: bool = False  # POST /-/reload
+
+
 class Outages(Section):
     """When an outage is over, and how long its length stays visible."""
 
@@ -214,6 +220,7 @@ class Config(Section):
     data_dir: FilePath = Field(default=Path("prober-data"), validate_default=True)
     listen: AddressField = Address("127.0.0.1", 9877)  # PROBER_LISTEN overrides
     web_config: FilePath | None = None
+    web: Web = Web()
     shutdown_timeout: Annotated[Duration, span("100ms", "10m")] = 10.0
     log: Log = Log()
     target: Target

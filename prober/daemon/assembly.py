@@ -66,11 +66,11 @@ def load_contract(config: Config, base: Path) -> Contract:
     )
 
 
-def assemble(config: Config, contract: Contract, intend: Intentions) -> Assembled:
-    """Make every probe that the config enables."""
+def assemble(config: Config, contract: Contract, intend: Intentions, witness: Witness | None = None) -> Assembled:
+    """Make every probe that the config enables. After a reload `witness` is the one that others ask already."""
     mark = Mark(config.instance)
     client = target_client(config)
-    witness = target_witness(config)
+    witness = witness or target_witness(config)
     watched = [
         *_webhook(config, contract, mark, client, witness, intend),
         *_race(config, contract, mark, client, witness, intend),
@@ -96,12 +96,17 @@ def _tls(tls: Tls | None) -> ssl.SSLContext:
 
 
 def target_witness(config: Config) -> Witness | None:
+    """Who is asked for effects and races; None without a database."""
+    address = witness_address(config)
+    return None if address is None else Witness(address, instance=config.instance)
+
+
+def witness_address(config: Config) -> DatabaseAddress | None:
     """Effects and races are asked for at the server itself, through the pooler only where that is the one way."""
     if not config.probes.database.enabled:
         return None
     direct, pooled = database_addresses(config.probes.database)
-    address = direct or pooled
-    return None if address is None else Witness(address, instance=config.instance)
+    return direct or pooled
 
 
 def _webhook(

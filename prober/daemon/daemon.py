@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
@@ -18,21 +19,24 @@ from prober import __version__
 from prober.clock import Instant, now
 from prober.config.model import Config
 from prober.contract import Contract
-from prober.daemon.assembly import Assembled, Intentions, assemble
+from prober.daemon.assembly import Assembled, Intentions, assemble, witness_address
 from prober.daemon.masked import MaskedSink
 from prober.daemon.outlet import Outlet, Sink, tell_journal_news
 from prober.daemon.reactions import MESSAGES, Reactions
+from prober.daemon.reload import Reloader
 from prober.daemon.sweep import ORDERS, OrderSweep
 from prober.daemon.violations import ViolationWatch
-from prober.daemon.watch import Watch, Watched
+from prober.daemon.watch import FRESH_INTERVALS, Watch, Watched
+from prober.daemon.watches import Watches
 from prober.event import Event, LoopLag, Outage, OutageChanged, Started
-from prober.judge.outage import Tracking
+from prober.judge.outage import Tracking, given_up
 from prober.judge.service_clock import ServiceClock
 from prober.judge.win_rate import RaceWindow
 from prober.log import is_console
 from prober.outcome import OutageState, ProbeName
 from prober.probes.effects import EffectWatch
 from prober.probes.synthetic import Mark
+from prober.probes.witness import Witness
 from prober.publish.frames import LogFormat
 from prober.publish.journal import Journal, Keep, Restored
 from prober.publish.link import Link, WebProcessError
@@ -60,15 +64,26 @@ class Ending(IntEnum):
 class Daemon:
     """One prober process, from its start to its end."""
 
-    def __init__(self, config: Config, contract: Contract, journal: Journal, sink: Sink, stop: _Stop) -> None:
+    def __init__(
+        self,
+        config: Config,
+        contract: Contract,
+        journal: Journal,
+        sink: Sink,
+        stop: _Stop,
+        reloader: Reloader,
+    ) -> None:
         self._config = config
         self._contract = contract
         self._journal = journal
         self._sink = sink
         self._outlet = Outlet(journal, sink)
         self._stop = stop
+        self._reloader = reloader
+        self._began = now()
         self._service_clock = ServiceClock(time.monotonic())
-        self._watches: list[Watch] = []
+        self._watches = Watches(self._watch_of, ended=self._ended, unwatched=self._unwatched)
+        self._parts: _Parts | None = None
 
     async def run(self) -> Ending:
         """Watch until stopped; returns the exit code."""
@@ -78,28 +93,19 @@ class Daemon:
             recovery_hold=config.outages.recovery_hold,
             win_rate_window=config.probes.race.win_rate_window,
         )
-        intend = Intentions(webhook=self._outlet.expect, order=self._outlet.expect_order)
-        assembled = assemble(config, self._contract, intend)
+        assembled = self.build(config, self._contract)
         reactions = self._reactions(restored)
         self._sink.send(self._started(assembled, restored))
         violations = self._violations(restored)
         effects = self._effects(assembled, reactions, restored)
         sweep = self._sweep(assembled, reactions, restored)
-        self._watches = [
-            Watch(
-                _resumed(watched, restored),
-                recovery_successes=config.outages.recovery_successes,
-                publish=self._publish,
-                reactions=reactions,
-                offset=n * STAGGER,
-            )
-            for n, watched in enumerate(assembled.watched)
-        ]
+        self._parts = _Parts(reactions, violations, effects, assembled.witness)
         for outage in _open(assembled, restored):
             if outage.probe in PROCESSING_NEEDS:
                 self._service_clock.went_down(outage.probe, outage.began.mono)
         calendar = self._calendar()
         try:
+            self._watches.begin([_resumed(watched, restored) for watched in assembled.watched])
             await self._watch(violations, effects, sweep)
         finally:
             calendar.shutdown(wait=False)
@@ -110,34 +116,33 @@ class Daemon:
         self, violations: ViolationWatch, effects: EffectWatch | None, sweep: OrderSweep | None
     ) -> None:
         """Run everything until stopped, then give what is in flight its time to finish."""
-        probing = [asyncio.create_task(watch.forever(), name=watch.name) for watch in self._watches]
         others = [
             asyncio.create_task(self._measure_lag(), name="lag"),
             asyncio.create_task(violations.forever(), name="violations"),
+            asyncio.create_task(self._reloader.forever(self, self._publish), name="reload"),
         ]
         if effects is not None:
             others.append(asyncio.create_task(effects.forever(), name="effects"))
         if sweep is not None:
             others.append(asyncio.create_task(sweep.forever(), name="sweep"))
         stopped = asyncio.create_task(self._stop.asked.wait())
-        done, _ = await asyncio.wait([stopped, *probing, *others], return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait([stopped, *others], return_when=asyncio.FIRST_COMPLETED)
         for task in done - {stopped}:
-            # None of them ever returns: this is a fault of ours, and a supervisor has to start us afresh.
-            log.error("a part of the prober ended", part=task.get_name(), error=repr(task.exception()))
-            self._stop.fault()
-        await self._wind_down(probing, effects)
+            self._ended(task)
+        await self._wind_down(effects)
         for task in [*others, stopped]:
             task.cancel()
         await asyncio.wait([*others, stopped])
 
-    async def _wind_down(self, probing: list[asyncio.Task[None]], effects: EffectWatch | None) -> None:
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        """None of our parts ever returns: this is a fault of ours, and a supervisor has to start us afresh."""
+        log.error("a part of the prober ended", part=task.get_name(), error=repr(task.exception()))
+        self._stop.fault()
+
+    async def _wind_down(self, effects: EffectWatch | None) -> None:
         """Finish or undo what is in flight, all of it within `shutdown_timeout`."""
         ends = time.monotonic() + self._config.shutdown_timeout
-        for watch in self._watches:
-            watch.stop()
-        _, unfinished = await asyncio.wait(probing, timeout=self._config.shutdown_timeout * FINISH_SHARE)
-        for task in unfinished:
-            task.cancel()
+        unfinished = await self._watches.stop(self._config.shutdown_timeout * FINISH_SHARE)
         settling = [] if effects is None else [asyncio.create_task(effects.drained())]
         # A race that is cut off removes its order on the way out; a message has its rows removed once it is done.
         if ending := [*unfinished, *settling]:
@@ -145,11 +150,62 @@ class Daemon:
         for task in settling:
             task.cancel()
 
+    def build(self, config: Config, contract: Contract) -> Assembled:
+        """Make every probe of a config; nothing that runs is touched."""
+        intend = Intentions(webhook=self._outlet.expect, order=self._outlet.expect_order)
+        return assemble(config, contract, intend, None if self._parts is None else self._parts.witness)
+
+    async def take_up(
+        self, config: Config, contract: Contract, assembled: Assembled, elsewhere: Collection[ProbeName]
+    ) -> Started:
+        """Go on with other settings, in one turn of the event loop; what runs now."""
+        parts = self._parts
+        if parts is None:
+            raise RuntimeError("a reload before the start")
+        self._config, self._contract = config, contract
+        self._journal.keep(keep_of(config))
+        parts.violations.hold_for(config.violations.violation_hold)
+        race = config.probes.race
+        parts.reactions.exchange(
+            window=race.win_rate_window,
+            max_unjudged=race.max_unjudged,
+            race_fresh_for=_race_fresh_for(config),
+            covers=_covers(contract),
+        )
+        if parts.effects is not None:
+            parts.effects.deadline = config.probes.webhook.processing_deadline
+        address = witness_address(config)
+        if parts.witness is not None and address is not None and address != parts.witness.address:
+            await parts.witness.move(address)
+        self._watches.exchange(
+            assembled.watched, recovery_successes=config.outages.recovery_successes, elsewhere=elsewhere
+        )
+        return self._started(assembled, Restored())
+
+    def _watch_of(self, watched: Watched, place: int) -> Watch:
+        parts = self._parts
+        if parts is None:
+            raise RuntimeError("a watch before the start")
+        return Watch(
+            watched,
+            recovery_successes=self._config.outages.recovery_successes,
+            publish=self._publish,
+            reactions=parts.reactions,
+            offset=place * STAGGER,
+        )
+
+    def _unwatched(self, tracking: Tracking) -> None:
+        ended, changes = given_up(tracking, now())
+        if ended.outage is not None:
+            self._outlet.given_up(ended.outage)
+        for change in changes:
+            self._publish(change)
+
     def _publish(self, event: Event) -> None:
-        if isinstance(event, OutageChanged) and event.probe in PROCESSING_NEEDS and event.outage is not None:
+        if isinstance(event, OutageChanged) and event.probe in PROCESSING_NEEDS:
             if event.state is OutageState.UP:
                 self._service_clock.came_up(event.probe, event.at.mono)
-            else:
+            elif event.outage is not None:
                 self._service_clock.went_down(event.probe, event.outage.began.mono)
         self._outlet.publish(event)
 
@@ -159,8 +215,8 @@ class Daemon:
             self._outlet,
             self._publish,
             RaceWindow(race.win_rate_window, race.max_unjudged, restored.races),
-            race_fresh_for=3 * race.interval + race.timeout,
-            covers={page.path: page.covers for page in self._contract.health.pages},
+            race_fresh_for=_race_fresh_for(self._config),
+            covers=_covers(self._contract),
             down_since=self._down_since,
         )
 
@@ -235,7 +291,7 @@ class Daemon:
         dsn = config.probes.database.dsn
         return Started(
             instance=config.instance,
-            at=now(),
+            at=self._began,
             environment=config.target.environment.value,
             probes={w.probe.name: w.timing.timeout for w in assembled.watched},
             queues=contract.queues.names if config.probes.redis.enabled else (),
@@ -250,6 +306,33 @@ class Daemon:
             late=restored.late,
             recent_outages=(*restored.recent_outages, *_open(assembled, restored)),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a reload exchanges settings of. The witness stays: others ask it while it takes place."""
+
+    reactions: Reactions
+    violations: ViolationWatch
+    effects: EffectWatch | None
+    witness: Witness | None
+
+
+def keep_of(config: Config) -> Keep:
+    """How long the journal keeps what."""
+    return Keep(
+        results=config.journal.retention,
+        violation_hold=config.violations.violation_hold,
+        max_bytes=config.journal.max_size,
+    )
+
+
+def _race_fresh_for(config: Config) -> float:
+    return FRESH_INTERVALS * config.probes.race.interval + config.probes.race.timeout
+
+
+def _covers(contract: Contract) -> dict[str, tuple[ProbeName, ...]]:
+    return {page.path: page.covers for page in contract.health.pages}
 
 
 def _open(assembled: Assembled, restored: Restored) -> tuple[Outage, ...]:
@@ -267,9 +350,12 @@ def _resumed(watched: Watched, restored: Restored) -> Watched:
     return watched
 
 
-async def run_daemon(config: Config, contract: Contract, web: WebSettings, redact: Callable[[str], str]) -> Ending:
-    """Run until SIGTERM or SIGINT, or until the web process is gone."""
+async def run_daemon(
+    config: Config, contract: Contract, web: WebSettings, redact: Callable[[str], str], reloader: Reloader
+) -> Ending:
+    """Run until SIGTERM or SIGINT, or until the web process is gone; SIGHUP reloads."""
     stop = _Stop()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.signalled)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.asked_to)
     try:
@@ -277,26 +363,21 @@ async def run_daemon(config: Config, contract: Contract, web: WebSettings, redac
             config.listen.host,
             config.listen.port,
             on_exit=stop.web_process_ended,
+            on_reload=reloader.asked,
             web=web,
             log_format=LogFormat.CONSOLE if is_console(config.log.format) else LogFormat.JSON,
         )
     except WebProcessError as error:
         log.error("cannot serve", detail=str(error))
         return Ending.COULD_NOT_RUN
+    reloader.serve = link.reconfigure
     journal = Journal(
-        config.data_dir,
-        report=partial(tell_journal_news, link),
-        redact=redact,
-        keep=Keep(
-            results=config.journal.retention,
-            violation_hold=config.violations.violation_hold,
-            max_bytes=config.journal.max_size,
-        ),
+        config.data_dir, report=partial(tell_journal_news, link), redact=redact, keep=keep_of(config)
     )
     try:
         async with journal:
             log.info("prober runs", instance=config.instance, listen=link.ready.url, version=__version__)
-            return await Daemon(config, contract, journal, MaskedSink(link, redact), stop).run()
+            return await Daemon(config, contract, journal, MaskedSink(link, redact), stop, reloader).run()
     finally:
         await link.close()
 

@@ -12,6 +12,7 @@ from prober.daemon.sweep import ORDERS
 from prober.event import (
     Event,
     JournalFailed,
+    Outage,
     OutageChanged,
     ProbeRan,
     ProbeSkipped,
@@ -62,6 +63,10 @@ class Outlet:
                 self._journal.record(event)
         _write_log(event)
         self._sink.send(event)
+
+    def given_up(self, outage: Outage) -> None:
+        """Keep the end of an outage that is watched no longer, so that no later start goes on with it."""
+        self._journal.record(outage)
 
     async def violation(self, found: ViolationFound) -> None:
         """Keep a violation, then publish it: a crash between the two loses nothing."""
@@ -117,6 +122,8 @@ def tell_journal_news(sink: Sink, news: JournalNews) -> None:
 
 def _write_log(event: Event) -> None:
     match event:
+        case OutageChanged(state=OutageState.UP, outage=None):
+            log.warning("outage not watched to its end", probe=event.probe, detail=event.sentence)
         case OutageChanged(state=OutageState.UP):
             log.warning("outage over", probe=event.probe, detail=event.sentence)
         case OutageChanged():

@@ -69,12 +69,25 @@ class Watch:
         self._not_before = 0.0
         self._cadence = Cadence(watched.timing, self._turn, offset=offset)
         self._under_way = asyncio.Lock()
+        self._stopped = False
         self._tasks: asyncio.TaskGroup | None = None
         self._holding: asyncio.Task[None] | None = None
 
     def stop(self) -> None:
         """Start no more runs; `forever` returns when the one under way has ended."""
+        self._stopped = True
         self._cadence.stop()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopped
+
+    def leave(self) -> Tracking | None:
+        """Stop for good: whatever the run under way finds says nothing of an outage; how far that was seen."""
+        tracking, self.tracking = self.tracking, None
+        self.stop()
+        return tracking
 
     def exchange(self, watched: Watched, *, recovery_successes: int, elsewhere: bool = False) -> None:
         """Go on with another probe of the same name: its schedule, its outage and what it counts stay.

@@ -10,6 +10,7 @@ from prober.event import (
     Outage,
     OutageChanged,
     ProbeRan,
+    Reloaded,
     Started,
     ViolationFound,
     ViolationsStand,
@@ -43,10 +44,14 @@ class Board:
         match event:
             case Started():
                 self._start(event)
+            case Reloaded(now=Started() as started):
+                self.started = started
+                self.last_runs = {p: run for p, run in self.last_runs.items() if p in started.probes}
             case LoopLag():
                 self._ticked = event.at.mono
             case ProbeRan():
-                self.last_runs[event.result.probe] = event
+                if self.started is None or event.result.probe in self.started.probes:
+                    self.last_runs[event.result.probe] = event
             case OutageChanged(state=OutageState.UP):
                 self.outages.pop(event.probe, None)
                 if event.outage is not None and event.outage.ended is not None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import prober
+from prober.clock import Instant
 from prober.event import (
     Event,
     EventsDropped,
@@ -18,6 +20,7 @@ from prober.event import (
     OutageChanged,
     ProbeRan,
     ProbeSkipped,
+    Reloaded,
     ServiceRestarted,
     Started,
     ViolationFound,
@@ -43,8 +46,8 @@ _RACE_KINDS = frozenset(Violation(outcome.value) for outcome in RACE_VIOLATIONS)
 class Metrics:
     """All metrics of one prober. `clock` is monotonic seconds and is asked at scrapes only.
 
-    `record` takes events in the order in which they were sent. A second `Started` (a reload) adds what is new
-    and sets nothing back.
+    `record` takes events in the order in which they were sent. A reload adds what is new, removes the gauges of what
+    is watched no longer, and sets nothing back.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -53,7 +56,8 @@ class Metrics:
         self._results = ResultRecorder(self.series)
         self._outages: dict[ProbeName, OutageHistory] = {}
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
-            Started: self._started,
+            Started: self._begun,
+            Reloaded: self._reloaded,
             ProbeRan: self._probe_ran,
             ProbeSkipped: self._probe_skipped,
             OutageChanged: self._outage_changed,
@@ -72,6 +76,22 @@ class Metrics:
         """Take one event into account."""
         self._handlers[type(event)](event)
 
+    def _begun(self, event: Started) -> None:
+        self._started(event)
+        self._config_in_force(event.at)
+
+    def _reloaded(self, event: Reloaded) -> None:
+        if event.now is None:
+            self.series.put(probing.RELOAD_OK, 0)
+            return
+        self._results.moved(event.elsewhere)
+        self._started(event.now)
+        self._config_in_force(event.at)
+
+    def _config_in_force(self, at: Instant) -> None:
+        self.series.put(probing.RELOAD_OK, 1)
+        self.series.put(probing.RELOAD_OK_AT, at.wall)
+
     def _started(self, event: Started) -> None:
         series = self.series
         series.begin(event)
@@ -86,9 +106,13 @@ class Metrics:
             self._raise_to(delivery.WEBHOOK_LOST, event.lost)
             self._raise_to(delivery.WEBHOOK_LATE, event.late)
         for probe in OUTAGE_PROBES:
-            if probe in event.probes and probe not in self._outages:
+            if probe not in event.probes:
+                continue
+            history = self._outages.get(probe)
+            if history is None:
                 remembered = [outage for outage in event.recent_outages if outage.probe is probe]
-                self._know_outages(probe, OutageHistory.restored(remembered, event.recovery_hold))
+                history = OutageHistory.restored(remembered, event.recovery_hold)
+            self._know_outages(probe, replace(history, hold=event.recovery_hold))
 
     def _know_outages(self, probe: ProbeName, history: OutageHistory) -> None:
         self._outages[probe] = history
