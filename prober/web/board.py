@@ -45,19 +45,14 @@ class Board:
             case Started():
                 self._start(event)
             case Reloaded(now=Started() as started):
-                self.started = started
-                self.last_runs = {p: run for p, run in self.last_runs.items() if p in started.probes}
+                self._reload(started)
             case LoopLag():
                 self._ticked = event.at.mono
             case ProbeRan():
                 if self.started is None or event.result.probe in self.started.probes:
                     self.last_runs[event.result.probe] = event
-            case OutageChanged(state=OutageState.UP):
-                self.outages.pop(event.probe, None)
-                if event.outage is not None and event.outage.ended is not None:
-                    self.recent_outages.append(event.outage)
-            case OutageChanged(outage=Outage() as outage):
-                self.outages[event.probe] = outage
+            case OutageChanged():
+                self._outage(event)
             case ViolationFound():
                 self.violations[event.kind] = self.violations.get(event.kind, 0) + 1
             case ViolationsStand():
@@ -78,6 +73,19 @@ class Board:
         if not self.recent_outages:
             ended = [(o.ended.mono, o) for o in event.recent_outages if o.ended is not None]
             self.recent_outages.extend(o for _, o in sorted(ended, key=lambda one: one[0]))
+
+    def _reload(self, started: Started) -> None:
+        self.started = started
+        self.last_runs = {probe: run for probe, run in self.last_runs.items() if probe in started.probes}
+
+    def _outage(self, event: OutageChanged) -> None:
+        if event.state is not OutageState.UP:
+            if event.outage is not None:
+                self.outages[event.probe] = event.outage
+            return
+        self.outages.pop(event.probe, None)
+        if event.outage is not None and event.outage.ended is not None:
+            self.recent_outages.append(event.outage)
 
     def trouble(self, now: float) -> str | None:
         """Say in a sentence why the prober is not healthy; None when it is."""

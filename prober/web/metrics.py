@@ -46,8 +46,8 @@ _RACE_KINDS = frozenset(Violation(outcome.value) for outcome in RACE_VIOLATIONS)
 class Metrics:
     """All metrics of one prober. `clock` is monotonic seconds and is asked at scrapes only.
 
-    `record` takes events in the order in which they were sent. A reload adds what is new, removes the gauges of what
-    is watched no longer, and sets nothing back.
+    `record` takes events in the order in which they were sent. A reload adds what is new, removes the gauges of
+    what is watched no longer, and sets nothing back.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -40,7 +40,7 @@ class Series(Collector):
         self._existing: frozenset[str] | None = None  # names; None before the start
 
     def begin(self, started: Started) -> None:
-        """Make all series that can be known. What has been counted stays; gauges of what is not there any more go."""
+        """Make all series that can be known. What was counted stays; gauges of what is not there any more go."""
         self._existing = frozenset(metric.name for metric in METRICS if metric.exists(started))
         for metric in METRICS:
             for label in metric.labels:

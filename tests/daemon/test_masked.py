@@ -12,12 +12,14 @@ from prober.daemon.masked import MaskedSink
 from prober.event import (
     Event,
     LoopLag,
+    Reloaded,
     StandingViolation,
     ViolationFound,
     ViolationsStand,
     WebhookSettled,
 )
 from prober.outcome import OutageState, Outcome, Settlement, Standing, Violation
+from prober.result import RaceHistory
 from tests.web.event_samples import answer, at, changed, outage, race, ran, redis, webhook
 
 SECRET = "hunter2-of-the-token"
@@ -45,9 +47,10 @@ def sent(event: Event) -> Event:
     [
         ran(redis(outcome=Outcome.ERROR, detail=SAID)),
         ran(webhook(detail=SAID)),
-        ran(race(sentence=SAID, detail=SAID, answers=(answer(told=SAID), answer()))),
+        ran(race(sentence=SAID, detail=SAID, history=RaceHistory(answers=(answer(told=SAID), answer())))),
         replace(changed(OutageState.DOWN, replace(outage(), detail=SAID)), sentence=SAID),
         FOUND,
+        Reloaded(at=at(1), problems=(SAID,)),
         ViolationsStand(
             at=at(1),
             open={},
