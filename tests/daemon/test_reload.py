@@ -143,7 +143,7 @@ async def test_a_disk_that_hangs_stops_nothing(tmp_path: Path, monkeypatch: pyte
 
 
 async def test_who_asks_during_one_is_answered_by_the_next(tmp_path: Path) -> None:
-    fine = settings(tmp_path, web={"reload": True})
+    fine = settings(tmp_path, web__reload=True)
     reading, go_on = threading.Event(), threading.Event()
 
     def read() -> Settings:
@@ -154,8 +154,9 @@ async def test_who_asks_during_one_is_answered_by_the_next(tmp_path: Path) -> No
     reloading = Reloading(fine, read)
     async with reloading.at_work():
         reloading.reloader.asked(1)
-        while not reading.is_set():
-            await asyncio.sleep(0.001)
+        async with asyncio.timeout(10):
+            while not reading.is_set():
+                await asyncio.sleep(0.001)
         reloading.reloader.asked(2)
         reloading.reloader.asked(3)
         go_on.set()
