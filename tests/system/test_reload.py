@@ -396,10 +396,13 @@ async def test_new_secrets_are_masked_and_so_are_the_old(watched: Watched) -> No
 
     def other(document: dict[str, Any]) -> None:
         document["target"]["auth_token"] = "another-secret-of-ours"
+        document["log"] = {"level": "debug"}
 
+    assert not any(line.get("level") == "debug" for line in log_lines(watched))
     await reload(watched, other)
     await watched.grows("prober_probe_runs_total", by=2, probe="webhook")
     assert any(line.get("change") == "target.auth_token: another value" for line in log_lines(watched))
+    assert any(line.get("level") == "debug" for line in log_lines(watched))
     watched.stack.config_file.write_text(good, encoding="utf-8")
     await reload(watched)
     text = watched.watcher.log_file.read_text(encoding="utf-8")
