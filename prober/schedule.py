@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 
 # What starts this much (seconds) before it is due starts in time.
 EARLY = 0.002
+# A point of the grid that is now must not be taken for one that has passed, by how floats are rounded (seconds).
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,7 @@ def rebased(previous: Slot, at: float, timing: Timing) -> Slot:
     The grid goes on from the last start at the new interval, but has no points from before `at`: what was not
     planned then was not skipped.
     """
-    grid = max(previous.grid, at - timing.interval)
+    grid = max(previous.grid, at - timing.interval + ROUNDING)
     return Slot(grid=grid, due=grid)
 
 
