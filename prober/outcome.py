@@ -72,6 +72,7 @@ class Outcome(StrEnum):
     STARTING = "starting"  # 57P03: starting up, shutting down or in recovery
     SHUTDOWN = "shutdown"  # 57P01, 57P02
     MISSING_SCHEMA = "missing_schema"  # our own schema is not there
+    FENCED = "fenced"  # a write was refused, because another replica may hold the lease
     ERROR = "error"  # an answer we could read that says no, for none of the reasons above
     # ours
     SETUP_FAILED = "setup_failed"  # what the probe needs first could not be made

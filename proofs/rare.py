@@ -20,7 +20,7 @@ from prober.demo.target.control_client import ControlClient
 from prober.demo.target.faults import FaultName
 from prober.demo.target.record import Kind
 from prober.outcome import Claim, ProbeName, RaceOutcome
-from prober.probes.base import Run
+from prober.probes.base import Run, Unrestricted
 from prober.probes.race import RaceProbe
 from prober.probes.synthetic import Mark, new_run_id
 from prober.probes.witness import Witness
@@ -98,7 +98,7 @@ async def measure(vendors: int, races: int, *, way: Mapping[str, Any] | None = N
             await stack.proxy.set(**way)
         config = load_config(stack.config_file, {})
         contract = load_contract(config, stack.directory)
-        assembled = assemble(config, contract, Intentions(webhook=_nothing, order=_nothing))
+        assembled = assemble(config, contract, Intentions(webhook=_nothing, order=_nothing), Unrestricted())
         assert assembled.witness is not None
         probe = next(w.probe for w in assembled.watched if w.probe.name is ProbeName.RACE)
         assert isinstance(probe, RaceProbe)

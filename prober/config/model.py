@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from prober.config.document import Document, OverlayField
 from prober.config.fields import (
@@ -29,6 +29,7 @@ from prober.config.fields import (
     PostgresDsn,
     RedisUrl,
     SecretField,
+    fault,
 )
 from prober.config.units import Duration, Rate, RateField, Size, at_least, span
 from prober.outcome import Mode
@@ -200,6 +201,28 @@ class Violations(Section):
     violation_hold: Annotated[Duration, span("1m", "30d")] = 4 * 3600.0  # after it was last seen
 
 
+def _word(value: object) -> object:
+    """`enabled` and `disabled` for a boolean."""
+    return {"enabled": True, "disabled": False}.get(value, value) if isinstance(value, str) else value
+
+
+def _short_form(value: object) -> object:
+    """`election: enabled` for `election: {enabled: true}`."""
+    if not isinstance(value, str):
+        return value
+    if value not in ("enabled", "disabled"):
+        raise fault("expected enabled, disabled, or a mapping (keys: enabled, lease, name)")
+    return {"enabled": value}
+
+
+class Election(Section):
+    """Several replicas, of which the one that holds the lease in PostgreSQL writes."""
+
+    enabled: Annotated[bool, BeforeValidator(_word)] = False
+    lease: Annotated[Duration, span("2s", "5m")] = 15.0
+    name: Name = "default"  # replicas of one name share one lease
+
+
 class Journal(Section):
     """How much evidence is kept."""
 
@@ -221,6 +244,7 @@ class Config(Section):
     outages: Outages = Outages()
     violations: Violations = Violations()
     journal: Journal = Journal()
+    election: Annotated[Election, BeforeValidator(_short_form)] = Election()
 
     @model_validator(mode="before")
     @classmethod

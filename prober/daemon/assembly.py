@@ -15,7 +15,7 @@ from prober.daemon.watch import Watched
 from prober.http1 import Client, Endpoint, tls_context
 from prober.judge.outage import Tracking
 from prober.outcome import Mode
-from prober.probes.base import Probe
+from prober.probes.base import Permission, Probe
 from prober.probes.database import DatabaseProbe
 from prober.probes.database_session import DatabaseAddress
 from prober.probes.database_stats import AppPool
@@ -66,16 +66,16 @@ def load_contract(config: Config, base: Path) -> Contract:
     )
 
 
-def assemble(config: Config, contract: Contract, intend: Intentions) -> Assembled:
-    """Make every probe that the config enables."""
+def assemble(config: Config, contract: Contract, intend: Intentions, permission: Permission) -> Assembled:
+    """Make every probe that the config enables; each asks `permission` before it writes."""
     mark = Mark(config.instance)
     client = _client(config)
-    witness = _witness(config)
+    witness = _witness(config, permission)
     watched = [
-        *_webhook(config, contract, mark, client, witness, intend),
-        *_race(config, contract, mark, client, witness, intend),
-        *_redis(config, contract),
-        *_databases(config),
+        *_webhook(config, contract, mark, client, witness, intend, permission),
+        *_race(config, contract, mark, client, witness, intend, permission),
+        *_redis(config, contract, permission),
+        *_databases(config, permission),
         *_health(config, contract, mark, client),
     ]
     return Assembled(watched=tuple(watched), witness=witness)
@@ -94,13 +94,15 @@ def _tls(tls: Tls | None) -> ssl.SSLContext:
     return tls_context(ca_file=tls.ca_file, verify=not tls.insecure_skip_verify)
 
 
-def _witness(config: Config) -> Witness | None:
+def _witness(config: Config, permission: Permission) -> Witness | None:
     """Effects and races are asked for at the server itself, through the pooler only where that is the one way."""
     if not config.probes.database.enabled:
         return None
     direct, pooled = database_addresses(config.probes.database)
     address = direct or pooled
-    return None if address is None else Witness(address, instance=config.instance)
+    if address is None:
+        return None
+    return Witness(address, instance=config.instance, permission=permission, lease=config.election.name)
 
 
 def _webhook(
@@ -110,6 +112,7 @@ def _webhook(
     client: Client,
     witness: Witness | None,
     intend: Intentions,
+    permission: Permission,
 ) -> list[Watched]:
     section = config.probes.webhook
     if not section.enabled:
@@ -123,7 +126,7 @@ def _webhook(
         reuse_connection=section.reuse_connection,
         full_every=section.full_interval,
     )
-    messages = Messages(contract.webhook, settings, mark, client.endpoint, witness)
+    messages = Messages(contract.webhook, settings, mark, client.endpoint, witness, permission)
     probe = WebhookProbe(messages, client, intend.webhook)
     timing = Timing(
         interval=section.interval,
@@ -147,7 +150,7 @@ def _webhook_checks(section: Webhook, messages: Messages, client: Client, intend
         checks.append(ReplayProbe(messages, messages.contract.replay, client, intend.webhook))
     timing = Timing(interval=section.checks_interval, timeout=section.timeout, jitter=section.checks_interval / 10)
     for check in checks:
-        yield Watched(probe=check, timing=timing)
+        yield Watched(probe=check, timing=timing, only_writes=True)
 
 
 def _race(
@@ -157,6 +160,7 @@ def _race(
     client: Client,
     witness: Witness | None,
     intend: Intentions,
+    permission: Permission,
 ) -> list[Watched]:
     section = config.probes.race
     if not section.enabled or witness is None:
@@ -167,16 +171,17 @@ def _race(
         bearer_token=None if token is None else token.get_secret_value(),
         split_every=section.split_order_interval,
     )
-    probe = RaceProbe(contract.race, settings, mark, client, witness, intend.order)
+    probe = RaceProbe(contract.race, settings, mark, client, witness, intend.order, permission)
     return [
         Watched(
             probe=probe,
             timing=Timing(interval=section.interval, timeout=section.timeout, jitter=section.jitter),
+            only_writes=True,
         )
     ]
 
 
-def _redis(config: Config, contract: Contract) -> list[Watched]:
+def _redis(config: Config, contract: Contract, permission: Permission) -> list[Watched]:
     section = config.probes.redis
     if not section.enabled:
         return []
@@ -187,6 +192,7 @@ def _redis(config: Config, contract: Contract) -> list[Watched]:
         queues=contract.queues.names,
         queue_prefix=contract.queues.prefix,
         details_every=section.details_interval,
+        permission=permission,
     )
     tripwire = RedisTripwire(address, instance=config.instance, connect_timeout=section.timeout)
     return [
@@ -200,7 +206,7 @@ def _redis(config: Config, contract: Contract) -> list[Watched]:
     ]
 
 
-def _databases(config: Config) -> list[Watched]:
+def _databases(config: Config, permission: Permission) -> list[Watched]:
     section, target = config.probes.database, config.target
     if not section.enabled:
         return []
@@ -216,7 +222,12 @@ def _databases(config: Config) -> list[Watched]:
         if address is None:
             continue
         probe: Probe = DatabaseProbe(
-            address, instance=config.instance, pool=pool, details_every=section.details_interval
+            address,
+            instance=config.instance,
+            pool=pool,
+            details_every=section.details_interval,
+            permission=permission,
+            lease=config.election.name,
         )
         tripwire = None
         if not address.pooled:

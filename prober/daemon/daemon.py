@@ -19,13 +19,14 @@ from prober.clock import Instant, now
 from prober.config.model import Config
 from prober.contract import Contract
 from prober.daemon.assembly import Assembled, Intentions, assemble
+from prober.daemon.leadership import leadership_of, permission_of
 from prober.daemon.masked import MaskedSink
 from prober.daemon.outlet import Outlet, Sink, tell_journal_news
 from prober.daemon.reactions import MESSAGES, Reactions
 from prober.daemon.sweep import ORDERS, OrderSweep
 from prober.daemon.violations import ViolationWatch
 from prober.daemon.watch import Watch, Watched
-from prober.event import Event, LoopLag, Outage, OutageChanged, Started
+from prober.event import Event, Leading, LoopLag, Outage, OutageChanged, Started
 from prober.judge.outage import Tracking
 from prober.judge.service_clock import ServiceClock
 from prober.judge.win_rate import RaceWindow
@@ -67,6 +68,8 @@ class Daemon:
         self._sink = sink
         self._outlet = Outlet(journal, sink)
         self._stop = stop
+        self._leadership = leadership_of(config, self._publish)
+        self._permission = permission_of(self._leadership)
         self._service_clock = ServiceClock(time.monotonic())
         self._watches: list[Watch] = []
 
@@ -79,7 +82,7 @@ class Daemon:
             win_rate_window=config.probes.race.win_rate_window,
         )
         intend = Intentions(webhook=self._outlet.expect, order=self._outlet.expect_order)
-        assembled = assemble(config, self._contract, intend)
+        assembled = assemble(config, self._contract, intend, self._permission)
         reactions = self._reactions(restored)
         self._sink.send(self._started(assembled, restored))
         violations = self._violations(restored)
@@ -91,6 +94,7 @@ class Daemon:
                 recovery_successes=config.outages.recovery_successes,
                 publish=self._publish,
                 reactions=reactions,
+                permission=self._permission,
                 offset=n * STAGGER,
             )
             for n, watched in enumerate(assembled.watched)
@@ -104,6 +108,8 @@ class Daemon:
         finally:
             calendar.shutdown(wait=False)
             await assembled.close()
+            if self._leadership is not None:
+                await self._leadership.give_back()
         return self._stop.ending
 
     async def _watch(
@@ -115,6 +121,10 @@ class Daemon:
             asyncio.create_task(self._measure_lag(), name="lag"),
             asyncio.create_task(violations.forever(), name="violations"),
         ]
+        if self._leadership is None:
+            self._publish(Leading(leading=True, at=now()))
+        else:
+            others.append(asyncio.create_task(self._leadership.forever(), name="election"))
         if effects is not None:
             others.append(asyncio.create_task(effects.forever(), name="effects"))
         if sweep is not None:
@@ -138,7 +148,9 @@ class Daemon:
         _, unfinished = await asyncio.wait(probing, timeout=self._config.shutdown_timeout * FINISH_SHARE)
         for task in unfinished:
             task.cancel()
-        settling = [] if effects is None else [asyncio.create_task(effects.drained())]
+        # Where no write may begin no row may be removed: they stay in the journal, for the next start.
+        drains = effects is not None and self._permission.refusal() is None
+        settling = [asyncio.create_task(effects.drained())] if effects is not None and drains else []
         # A race that is cut off removes its order on the way out; a message has its rows removed once it is done.
         if ending := [*unfinished, *settling]:
             await asyncio.wait(ending, timeout=max(0.0, ends - time.monotonic()))
@@ -173,6 +185,7 @@ class Daemon:
             deadline=self._config.probes.webhook.processing_deadline,
             service_clock=lambda: self._service_clock.read(time.monotonic()),
             observer=reactions,
+            permission=self._permission,
         )
         effects.follow(restored.awaited)
         reactions.effects = effects
@@ -187,6 +200,7 @@ class Daemon:
             Mark(self._config.instance),
             cleaned=self._outlet.cleaned,
             publish=self._publish,
+            permission=self._permission,
         )
         sweep.resume(restored.marks, once_more_after=self._config.probes.webhook.processing_deadline)
         reactions.sweep = sweep

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 
 from prober.clock import Instant, now
 from prober.config.model import Config
 from prober.contract import Claimed, Contract, Full, Repeats
 from prober.daemon.assembly import Intentions, assemble
+from prober.daemon.leadership import leadership_of
 from prober.daemon.watch import Watched
 from prober.event import WebhookSettled
 from prober.judge.outage import INCONCLUSIVE
 from prober.outcome import Mode, Outcome, Settlement, WebhookCheck
-from prober.probes.base import Run
+from prober.probes.base import Permission, Run, Unrestricted
 from prober.probes.effects import EffectWatch
 from prober.probes.synthetic import new_run_id
 from prober.probes.witness import NotAskable, Witness
@@ -53,23 +54,49 @@ class Line:
 
 
 async def check_once(config: Config, contract: Contract) -> list[Line]:
-    """Run every probe once, all at the same time, and follow the webhooks to their effects."""
-    assembled = assemble(config, contract, Intentions(webhook=_nothing, order=_nothing))
+    """Run every probe once, all at the same time, and follow the webhooks to their effects.
+
+    Where replicas are elected it writes only if the lease is to be had at once, and gives it back.
+    """
+    async with _permitted(config) as permission:
+        assembled = assemble(config, contract, Intentions(webhook=_nothing, order=_nothing), permission)
+        try:
+            outcomes = await asyncio.gather(*(_run(watched, permission) for watched in assembled.watched))
+            lines = [each if isinstance(each, Line) else _line(each) for each in outcomes]
+            if assembled.witness is not None:
+                results = [each for each in outcomes if isinstance(each, Result)]
+                lines += await _Effects(config, contract, assembled.witness).lines(results)
+            return lines
+        finally:
+            await assembled.close()
+
+
+@asynccontextmanager
+async def _permitted(config: Config) -> AsyncIterator[Permission]:
+    """What may be written during a check."""
+    leadership = leadership_of(config, lambda _: None)
+    if leadership is None:
+        yield Unrestricted()
+        return
+    await leadership.try_once()
+    keeping = asyncio.create_task(leadership.forever())
     try:
-        results = await asyncio.gather(*(_run(watched) for watched in assembled.watched))
-        lines = [_line(result) for result in results]
-        if assembled.witness is not None:
-            lines += await _Effects(config, contract, assembled.witness).lines(results)
-        return lines
+        yield leadership
     finally:
-        await assembled.close()
+        keeping.cancel()
+        await asyncio.wait([keeping])
+        await leadership.give_back()
 
 
 async def _nothing(*_: object) -> None:
     """A check removes what it makes before it ends, and keeps no journal."""
 
 
-async def _run(watched: Watched) -> Result:
+async def _run(watched: Watched, permission: Permission) -> Result | Line:
+    if watched.only_writes and (refused := permission.refusal()) is not None:
+        why = f"not run, since it writes: {refused}"
+        name = watched.probe.name
+        return Line(name=name, verdict="unknown", outcome=Outcome.NOT_KNOWN, seconds=None, sentence=why)
     started = now()
     return await watched.probe.run(
         Run(id=new_run_id(started.wall), started=started, timeout=watched.timing.timeout)

@@ -12,6 +12,7 @@ from prober.daemon.sweep import ORDERS
 from prober.event import (
     Event,
     JournalFailed,
+    Leading,
     OutageChanged,
     ProbeRan,
     ProbeSkipped,
@@ -129,6 +130,10 @@ def _write_log(event: Event) -> None:
             log.warning("webhook settled", settlement=event.settlement, detail=event.sentence)
         case ServiceRestarted():
             log.warning("service restarted", service=event.service, detail=event.detail)
+        case Leading(leading=True) if event.sentence:
+            log.warning("this replica writes", fence=event.fence, detail=event.sentence)
+        case Leading() if event.sentence:
+            log.warning("this replica does not write", detail=event.sentence)
         case ProbeSkipped():
             log.info("runs skipped", probe=event.probe, reason=event.reason, count=event.count)
         case ProbeRan(result=result) if not result.ok:

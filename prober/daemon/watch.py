@@ -15,7 +15,7 @@ from prober.event import Event, OutageChanged, ProbeRan, ProbeSkipped, ServiceRe
 from prober.judge import outage
 from prober.judge.outage import Observation, Tracking
 from prober.outcome import Outcome, ProbeName, Service, SkipReason
-from prober.probes.base import Probe, Run, Tripwire
+from prober.probes.base import Permission, Probe, Run, Tripwire
 from prober.probes.synthetic import new_run_id
 from prober.result import DatabaseResult, RedisResult, Result, WebhookCheckResult, WebhookResult
 from prober.schedule import Cadence, Start, Timing
@@ -37,13 +37,17 @@ Publish = Callable[[Event], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """A probe with what belongs to it. `tracking` is None for probes that have no outage of their own."""
+    """A probe with what belongs to it. `tracking` is None for probes that have no outage of their own.
+
+    One that `only_writes` has nothing to do while no write may begin.
+    """
 
     probe: Probe
     timing: Timing
     tracking: Tracking | None = None
     tripwire: Tripwire | None = None
     details_interval: float | None = None
+    only_writes: bool = False
 
 
 class Watch:
@@ -56,6 +60,7 @@ class Watch:
         recovery_successes: int,
         publish: Publish,
         reactions: Reactions,
+        permission: Permission,
         offset: float = 0.0,
     ) -> None:
         self.name = watched.probe.name
@@ -64,6 +69,7 @@ class Watch:
         self._recovery_successes = recovery_successes
         self._publish = publish
         self._reactions = reactions
+        self._permission = permission
         self._ordinal = 0
         self._identity: str | None = None
         self._not_before = 0.0
@@ -89,6 +95,9 @@ class Watch:
             self._publish(ProbeSkipped(probe=self.name, reason=SkipReason.OVERRUN, count=start.skipped))
         if time.monotonic() < self._not_before:
             self._publish(ProbeSkipped(probe=self.name, reason=SkipReason.RATE_LIMITED))
+            return False
+        if self._watched.only_writes and (refused := self._permission.refusal()) is not None:
+            self._publish(ProbeSkipped(probe=self.name, reason=refused))
             return False
         result = await self._run(start.urgent)
         self._track(result)

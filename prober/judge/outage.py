@@ -21,6 +21,7 @@ INCONCLUSIVE = frozenset(
         Outcome.AUTH,
         Outcome.DENIED,
         Outcome.MISSING_SCHEMA,
+        Outcome.FENCED,
         Outcome.FORGED_ACCEPTED,
         Outcome.SETUP_FAILED,
         Outcome.NOT_KNOWN,

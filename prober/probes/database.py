@@ -10,12 +10,12 @@ import asyncpg
 
 from prober.clock import Instant, now
 from prober.outcome import Outcome, ProbeName
-from prober.probes.base import Run
+from prober.probes.base import Permission, Run, Unrestricted
 from prober.probes.database_outcome import UNWRITABLE, UnwritableError, database_failure
 from prober.probes.database_session import MARK, DatabaseAddress, DatabaseSession, open_database
 from prober.probes.database_stats import AppPool, read_stats
 from prober.probes.network_outcome import Failure
-from prober.probes.schema import insert_heartbeat, update_heartbeat
+from prober.probes.schema import FENCED_STATE, fenced, insert_heartbeat, update_heartbeat
 from prober.result import DatabaseResult, DatabaseStats
 
 # Asks the catalogue whether the heartbeat can be written, in a way that is itself never refused.
@@ -49,8 +49,12 @@ class DatabaseProbe:
         instance: str,
         pool: AppPool | None = None,
         details_every: float = 10.0,
+        permission: Permission | None = None,
+        lease: str = "",
     ) -> None:
         """`details_every` (seconds) is how often the statistics are read; through a pooler they never are.
+
+        `lease` is the name under which the fencing number of `permission` stands in the database.
 
         Raises ValueError for an instance name that cannot stand in a statement.
         """
@@ -65,9 +69,12 @@ class DatabaseProbe:
         self._session: DatabaseSession | None = None
         self._identity_known = False  # whether the start time was read on this connection
         self._write_in_doubt = True  # whether to look before writing, see _write
+        self._permission = permission or Unrestricted()
+        self._lease = lease
 
     async def run(self, run: Run) -> DatabaseResult:
-        """SELECT 1 and the heartbeat; when urgent, on a connection opened afresh.
+        """SELECT 1 and the heartbeat; when urgent, on a connection opened afresh; without the heartbeat where no
+        write may be.
 
         `duration` ends with the last of these answers: the statistics are read after them, within the same
         timeout. A connection that was closed between two runs is opened anew, since nothing was asked of it; one
@@ -112,7 +119,14 @@ class DatabaseProbe:
 
     async def _operate(self, session: DatabaseSession, operations: dict[str, float]) -> None:
         _, operations["select"] = await session.timed("SELECT 1")
-        operations["write"] = await self._write(session)
+        if self._permission.refusal() is not None:
+            return
+        try:
+            operations["write"] = await self._write(session)
+        except asyncpg.PostgresError as error:
+            if error.sqlstate != FENCED_STATE:
+                raise
+            # Another replica writes now: that says nothing of the database.
 
     async def _write(self, session: DatabaseSession) -> float:
         """Update the heartbeat and return the latency.
@@ -123,19 +137,22 @@ class DatabaseProbe:
         if self._write_in_doubt or session.is_read_only:
             if failure := await self._why_not_writable(session):
                 raise UnwritableError(failure)
-            await session.timed(self._insert)
+            await self._send(session, self._insert)
             self._write_in_doubt = False
         try:
-            tag, latency = await session.timed(self._update)
+            tag, latency = await self._send(session, self._update)
             if tag != "UPDATE 1":
-                await session.timed(self._insert)  # someone removed our row
-                tag, latency = await session.timed(self._update)
+                await self._send(session, self._insert)  # someone removed our row
+                tag, latency = await self._send(session, self._update)
         except asyncpg.PostgresError as error:
             self._write_in_doubt = error.sqlstate in UNWRITABLE
             raise
         if tag != "UPDATE 1":
             raise UnwritableError(Failure(Outcome.WRONG_VALUE, f"expected UPDATE 1 of our own row, got {tag}"))
         return latency
+
+    async def _send(self, session: DatabaseSession, write: str) -> tuple[str, float]:
+        return await session.timed(fenced(write, self._lease, self._permission.fence))
 
     async def _why_not_writable(self, session: DatabaseSession) -> Failure | None:
         row = await session.row(_WHY_NOT)

@@ -15,10 +15,11 @@ from prober.clock import Instant, now
 from prober.contract import Race
 from prober.http1 import Client, Connection, Exchange, release_all
 from prober.judge.race import RaceVerdict, judge_race
-from prober.outcome import Ask, Claim, Outcome, ProbeName, RaceOutcome
+from prober.outcome import Ask, Claim, Outcome, ProbeName, RaceOutcome, SkipReason
 from prober.probes.accept import Accept, Accepts
-from prober.probes.base import Run
+from prober.probes.base import Permission, Run, Unrestricted, refusal_under
 from prober.probes.race_witness import RaceWitness
+from prober.probes.sending import send_write
 from prober.probes.synthetic import Mark
 from prober.probes.witness import NotAskable, Values, Witness
 from prober.result import RaceHistory, RaceResult, RaceRows, VendorAnswer
@@ -74,6 +75,7 @@ class RaceProbe:
         client: Client,
         witness: Witness,
         intend: Intend,
+        permission: Permission | None = None,
     ) -> None:
         self._contract = contract
         self._settings = settings
@@ -81,6 +83,7 @@ class RaceProbe:
         self._client = client
         self._witness = witness
         self._intend = intend
+        self._permission = permission or Unrestricted()
         self._accepts = Accepts(contract, mark, client.endpoint, settings.bearer_token)
         self._rows = RaceWitness(contract, mark, client, witness)
         self._vendors = mark.vendors(settings.vendors)
@@ -104,11 +107,15 @@ class RaceProbe:
             sentence = f"the synthetic order could not be made: {why.detail}"
             return self._result(race, RaceHistory(), RaceVerdict(RaceOutcome.SETUP_FAILED, sentence), leftovers)
         try:
-            await self._race(race)
-            history = await self._witnessed(race, values)
+            refused = await self._race(race)
+            history = RaceHistory() if refused else await self._witnessed(race, values)
         finally:
             leftovers = await self._clean(values)
-        return self._result(race, history, judge_race(history), leftovers)
+        verdict = judge_race(history)
+        if refused is not None:
+            sentence = f"given up before its accepts were released: no write may begin ({refused})"
+            verdict = RaceVerdict(RaceOutcome.SETUP_FAILED, sentence)
+        return self._result(race, history, verdict, leftovers)
 
     async def close(self) -> None:
         """Nothing is held between runs."""
@@ -121,20 +128,22 @@ class RaceProbe:
             "vendor_ids": [*self._vendors, self._mark.late_vendor],
         }
 
-    async def _race(self, race: _Race) -> None:
-        """Let every vendor accept at one instant."""
+    async def _race(self, race: _Race) -> SkipReason | None:
+        """Let every vendor accept at one instant; why not, where no write may begin when that has come."""
         connections: list[Connection] = []
         try:
             opened = await self._opened(race.run)
             connections = [c for c in opened if isinstance(c, Connection)]
             if len(connections) < len(opened):
                 race.answers = self._not_raced(opened)
-                return
+                return None
             accepts = [self._accept(race, race.routing_id, vendor, Ask.RACE) for vendor in self._vendors]
             for accept, connection in zip(accepts, connections, strict=True):
                 connection.stage(accept.request)
             # What was staged is on the wire once the loop has turned; then nothing stands between the releases.
             await asyncio.sleep(STAGED)
+            if (refused := refusal_under(self._permission, accepts[0].fence)) is not None:
+                return refused
             race.released = now()
             instants = release_all(connections)
             race.spread = max(instants) - race.released.mono
@@ -146,6 +155,7 @@ class RaceProbe:
             self._accepts.read(accept, exchange, race.released.mono)
             for accept, exchange in zip(accepts, exchanges, strict=True)
         )
+        return None
 
     async def _opened(self, run: Run) -> Sequence[Connection | Exchange]:
         """A connection for each vendor, warm; a failed exchange, or a 429, in place of what cannot be had."""
@@ -206,9 +216,13 @@ class RaceProbe:
         )
 
     async def _ask(self, race: _Race, routing_id: str, vendor: str, ask: Ask) -> None:
+        """Ask what is worth asking, but decides nothing: where no write may begin it is left out."""
         accept = self._accept(race, routing_id, vendor, ask)
-        exchange = await self._client.exchange(accept.request, timeout=race.run.timeout)
-        race.later.append(self._accepts.read(accept, exchange, race.released.mono))
+        sent = await send_write(
+            self._client, self._permission, accept.fence, accept.request, timeout=race.run.timeout
+        )
+        if isinstance(sent, Exchange):
+            race.later.append(self._accepts.read(accept, sent, race.released.mono))
 
     async def _second_routing(self, race: _Race, winner: str) -> RaceRows | None:
         """Open another routing of the order and let a vendor accept there that has not won."""
@@ -223,7 +237,7 @@ class RaceProbe:
         return await self._rows.rows(values)
 
     def _accept(self, race: _Race, routing_id: str, vendor: str, ask: Ask) -> Accept:
-        return self._accepts.make(race.run, race.order_id, routing_id, vendor, ask)
+        return self._accepts.make(race.run, race.order_id, routing_id, vendor, ask, self._permission.fence)
 
     async def _clean(self, values: Values) -> int:
         """Remove the order and count what is still there; -1 when that could not be done or asked."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from prober.clock import Instant, now
 from prober.outcome import Outcome, ProbeName
-from prober.probes.base import Run
+from prober.probes.base import Permission, Run, Unrestricted
 from prober.probes.redis_info import INFO, TIME, Missing, backlog_commands, read_backlog, read_info, read_time
 from prober.probes.redis_outcome import WrongValueError, redis_failure
 from prober.probes.redis_session import RedisAddress, open_session
@@ -42,6 +42,7 @@ class RedisProbe:
         queues: Sequence[str] = (),
         queue_prefix: str = "bull",
         details_every: float = 10.0,
+        permission: Permission | None = None,
     ) -> None:
         """`queues` are BullMQ queues; `details_every` (seconds) is how often INFO and the backlog are read."""
         self._address = address
@@ -52,9 +53,11 @@ class RedisProbe:
         self._details_due = float("-inf")
         self._connection: RedisConnection | None = None
         self._identity_known = False  # whether `run_id` was read on this connection
+        self._permission = permission or Unrestricted()
 
     async def run(self, run: Run) -> RedisResult:
-        """Ping, write, read and delete; when urgent connect afresh, ping and write.
+        """Ping, write, read and delete; when urgent connect afresh, ping and write; where no write may be,
+        ping alone.
 
         `duration` ends with the last of these answers: INFO and the backlog are read after them, within the same
         timeout. A connection that was closed between two runs is opened anew, since nothing was asked of it; one
@@ -103,11 +106,14 @@ class RedisProbe:
         key = f"synthetic-prober:{self._instance}:{run.id}"
         value = run.id.encode()
         await _expect(b"PONG", "PING", pack("PING"), connection, operations, "ping")
+        if self._permission.refusal() is not None:
+            return
         await _expect(b"OK", "SET", pack("SET", key, value, "EX", KEY_EXPIRY), connection, operations, "write")
         if run.urgent:
             return
         await _expect(value, "GET", pack("GET", key), connection, operations, "read")
-        await _expect(1, "DEL", pack("DEL", key), connection, operations, "delete")
+        if self._permission.refusal(undo=True) is None:  # else it expires by itself
+            await _expect(1, "DEL", pack("DEL", key), connection, operations, "delete")
 
     async def _look_closer(self, connection: RedisConnection, run: Run, found: _Findings, healthy: bool) -> None:
         due = run.started.mono >= self._details_due

@@ -1,7 +1,8 @@
 """The webhook probe: a correctly signed synthetic message, and how its delivery was answered.
 
-In mode `no_side_effects` the MessageSid is claimed first by a committed insert. Without a claim nothing is
-sent but the path check, which has no side effect: a badly signed message that has to be refused.
+In mode `no_side_effects` the MessageSid is claimed first by a committed insert. Without a claim, and where no
+write may begin, nothing is sent but the path check, which has no side effect: a badly signed message that has to
+be refused.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from prober.http1 import Client, Connection, Exchange
-from prober.outcome import Mode, Outcome, ProbeName, WebhookCheck
-from prober.probes.base import Run
+from prober.outcome import Mode, Outcome, ProbeName, SkipReason, WebhookCheck
+from prober.probes.base import Run, refusal_under
 from prober.probes.webhook_answer import read_delivery, read_refusal, retry_after
-from prober.probes.webhook_message import Message, Messages, Signing
+from prober.probes.webhook_message import Message, Messages, Request, Signing
 from prober.probes.witness import NotAskable
 from prober.result import AwaitedWebhook, WebhookResult
 
@@ -44,6 +45,8 @@ class WebhookProbe:
         message, mode = self._messages.compose(run), self._mode(run)
         if mode is Mode.NO_SIDE_EFFECTS and not self._messages.claims:
             return await self._send(run, message, mode, WebhookCheck.PATH)
+        if (refused := self._messages.permission.refusal()) is not None:
+            return await self._send(run, message, mode, WebhookCheck.PATH, _not_delivered(refused))
         awaited = self._messages.awaited(run, message, mode)
         await self._intend(awaited)
         if mode is Mode.FULL:
@@ -72,24 +75,47 @@ class WebhookProbe:
         self._full_due = run.started.mono + settings.full_every
         return Mode.FULL
 
-    async def _exchange(self, request: bytes, timeout: float) -> Exchange:
-        if not self._messages.settings.reuse_connection:
-            return await self._client.exchange(request, timeout=timeout)
+    async def _connection(self, timeout: float) -> tuple[Connection | Exchange, bool]:
+        """A connection, and whether it was opened for this request; what prevents it, in its place."""
         if self._kept is not None and self._kept.usable:
-            return await self._kept.exchange(request, timeout=timeout)
+            return self._kept, False
         opened = await self._client.connect(timeout=timeout)
-        if isinstance(opened, Exchange):
-            return opened
-        self._kept = opened
-        return await opened.first_exchange(request, timeout=timeout)
+        if isinstance(opened, Connection) and self._messages.settings.reuse_connection:
+            self._kept = opened
+        return opened, True
+
+    async def _exchange(
+        self, run: Run, message: Message, check: WebhookCheck
+    ) -> tuple[Request, Exchange, SkipReason | None]:
+        """Send what `check` says, or the path check where no write may begin once there is a connection."""
+        request = self._request(run, message, check)
+        connection, is_new = await self._connection(run.timeout)
+        if isinstance(connection, Exchange):
+            return request, connection, None
+        refused = None
+        if check is not WebhookCheck.PATH:
+            refused = refusal_under(self._messages.permission, request.fence)
+        if refused is not None:
+            request = self._request(run, message, WebhookCheck.PATH)
+        try:
+            send = connection.first_exchange if is_new else connection.exchange
+            return request, await send(request.content, timeout=run.timeout), refused
+        finally:
+            if connection is not self._kept:
+                connection.close()
+
+    def _request(self, run: Run, message: Message, check: WebhookCheck) -> Request:
+        if check is WebhookCheck.PATH:
+            return self._messages.request(run, message, Signing.FORGED, is_write=False)
+        return self._messages.request(run, message)
 
     async def _send(
         self, run: Run, message: Message, mode: Mode, check: WebhookCheck, remark: str = ""
     ) -> WebhookResult:
         contract = self._messages.contract
-        signing = Signing.FORGED if check is WebhookCheck.PATH else Signing.RIGHTLY
-        request = self._messages.request(run, message, signing)
-        exchange = await self._exchange(request.content, run.timeout)
+        request, exchange, refused = await self._exchange(run, message, check)
+        if refused is not None:
+            check, remark = WebhookCheck.PATH, _not_delivered(refused)
         if check is WebhookCheck.PATH:
             outcome, detail = read_refusal(contract.path_check.refused, exchange, "a badly signed message")
             if outcome is Outcome.VIOLATION:
@@ -116,3 +142,7 @@ class WebhookProbe:
             retry_after=retry_after(exchange),
             tls_not_after=exchange.tls_not_after,
         )
+
+
+def _not_delivered(refused: SkipReason) -> str:
+    return f"; not delivered: {refused}"

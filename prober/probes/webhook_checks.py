@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NoReturn
 
 from prober.clock import Instant
 from prober.http1 import Client, Exchange
-from prober.outcome import Mode, Outcome, ProbeName, Violation, WebhookCheck
+from prober.outcome import Mode, Outcome, ProbeName, SkipReason, Violation, WebhookCheck
 from prober.probes.base import Run
+from prober.probes.sending import send_write
 from prober.probes.webhook import CLAIM_SHARE, Intend
 from prober.probes.webhook_answer import retry_after
 from prober.probes.webhook_message import Message, Messages, Request
@@ -44,8 +46,12 @@ class Attempts:
         return message
 
     async def send(self, request: Request) -> Exchange:
-        """Send one request on a connection of its own."""
-        return await self._client.exchange(request.content, timeout=self._run.timeout)
+        """Send one request on a connection of its own; NotAskable where no write may begin any more."""
+        permission = self._messages.permission
+        sent = await send_write(
+            self._client, permission, request.fence, request.content, timeout=self._run.timeout
+        )
+        return sent if isinstance(sent, Exchange) else held_back(sent)
 
     def add(
         self, check: WebhookCheck, message: Message, request: Request, exchange: Exchange, read: Read
@@ -86,8 +92,12 @@ class Attempts:
             outcome = failed.outcome
         return self._result(probe, outcome, "; ".join(a.told for a in self._attempts), tuple(violations))
 
-    def not_asked(self, probe: ProbeName, why: NotAskable) -> WebhookCheckResult:
-        """Without a claim nothing may be sent that could be taken."""
+    def not_asked(
+        self, probe: ProbeName, why: NotAskable, violations: Sequence[Violation] = ()
+    ) -> WebhookCheckResult:
+        """Without a claim nothing may be sent that could be taken; what was found by then stays found."""
+        if violations:
+            return self.result(probe, violations)
         return self._result(probe, Outcome.SETUP_FAILED, f"not sent, no claim: {why.detail}", ())
 
     def _result(
@@ -106,3 +116,8 @@ class Attempts:
             retry_after=self._retry_after,
             awaited=tuple(self._awaited.values()),
         )
+
+
+def held_back(refused: SkipReason) -> NoReturn:
+    """Raise that nothing was sent, and why."""
+    raise NotAskable(Outcome.FENCED, f"no write may begin: {refused}")

@@ -9,10 +9,10 @@ import asyncio
 
 from prober.http1 import Client, Connection, Exchange, release_all
 from prober.outcome import ProbeName, WebhookCheck
-from prober.probes.base import Run
+from prober.probes.base import Run, refusal_under
 from prober.probes.webhook import Intend
 from prober.probes.webhook_answer import read_delivery
-from prober.probes.webhook_checks import Attempts
+from prober.probes.webhook_checks import Attempts, held_back
 from prober.probes.webhook_message import Message, Messages, Request
 from prober.probes.witness import NotAskable
 from prober.result import WebhookCheckResult
@@ -62,6 +62,8 @@ class DuplicateProbe:
             for connection, request in zip(connections, requests, strict=False):
                 connection.stage(request.content)
             await asyncio.sleep(STAGED)
+            if (refused := refusal_under(self._messages.permission, requests[0].fence)) is not None:
+                held_back(refused)
             release_all(connections)
             answered = iter(await asyncio.gather(*(c.answer(timeout=run.timeout) for c in connections)))
         finally:

@@ -11,7 +11,7 @@ from prober.clock import Instant
 from prober.contract import Webhook, fill
 from prober.http1 import Endpoint, build_request
 from prober.outcome import Mode, Outcome
-from prober.probes.base import Run
+from prober.probes.base import Permission, Run, Unrestricted
 from prober.probes.synthetic import HEADER, Mark, new_message_sid, new_trace
 from prober.probes.witness import NotAskable, Witness
 from prober.result import AwaitedWebhook
@@ -54,6 +54,7 @@ class Request:
 
     content: bytes
     trace_id: str
+    fence: int | None  # the fencing number that it carries
 
 
 class Messages:
@@ -66,12 +67,15 @@ class Messages:
         mark: Mark,
         endpoint: Endpoint,
         witness: Witness | None,
+        permission: Permission | None = None,
     ) -> None:
+        """`permission`: whether a message may be sent; to be asked by who sends it, right before."""
         self.contract = contract
         self.settings = settings
         self._mark = mark
         self._endpoint = endpoint
         self._witness = witness
+        self.permission = permission or Unrestricted()
 
     @property
     def claims(self) -> bool:
@@ -110,14 +114,24 @@ class Messages:
         await self._witness.run([self.contract.claimed.claim], values, timeout=timeout)
 
     def request(
-        self, run: Run, message: Message, signing: Signing = Signing.RIGHTLY, stamp: Instant | None = None
+        self,
+        run: Run,
+        message: Message,
+        signing: Signing = Signing.RIGHTLY,
+        stamp: Instant | None = None,
+        *,
+        is_write: bool = True,
     ) -> Request:
-        """The request that carries a message; `stamp` goes into the contract's replay header."""
+        """The request that carries a message; `stamp` goes into the contract's replay header.
+
+        `is_write`: it may be sent only by who may write, and carries the fencing number; a path check is none.
+        """
         trace_id, traceparent = new_trace()
+        fence = self.permission.fence if is_write else None
         headers = {
             **self.contract.headers,
             "Content-Type": "application/x-www-form-urlencoded",
-            HEADER: self._mark.header(run.id),
+            HEADER: self._mark.header(run.id, fence),
             "traceparent": traceparent,
         }
         if signing is not Signing.NOT:
@@ -130,4 +144,5 @@ class Messages:
         return Request(
             content=build_request("POST", self._endpoint, self.contract.path, headers, content),
             trace_id=trace_id,
+            fence=fence,
         )

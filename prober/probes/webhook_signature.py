@@ -43,7 +43,7 @@ class SignatureProbe:
                 if attempts.add(check, message, request, exchange, read) is Outcome.VIOLATION:
                     violations.append(violation)
         except NotAskable as why:
-            return attempts.not_asked(self.name, why)
+            return attempts.not_asked(self.name, why, violations)
         return attempts.result(self.name, violations)
 
     async def close(self) -> None:

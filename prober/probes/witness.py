@@ -11,12 +11,16 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from prober.outcome import Outcome
+from prober.probes.base import Permission, Unrestricted
 from prober.probes.database_outcome import database_failure
 from prober.probes.database_session import MARK, DatabaseAddress, DatabaseSession, open_database
-from prober.sql import Sql
+from prober.probes.schema import fenced
+from prober.sql import Sql, literal
 
 # The prober must stay a small guest: claims, effects and races share these.
 MAX_CONNECTIONS = 3
+# The server gives a write up this much (seconds) after we have, so that none lingers there and holds locks.
+LINGER = 1.0
 
 Values = Mapping[str, object]
 
@@ -35,10 +39,22 @@ class Witness:
 
     Not asyncpg's pool: that one waits for a cancelled query to be acknowledged, which a frozen server never
     does. Here a connection that was cut short is dropped, and the server rolls back what it had begun.
+
+    Writes are held back only by who may write at all (`permission`, asked for an undo); `lease` is the name under
+    which their fencing number stands in the database.
     """
 
-    def __init__(self, address: DatabaseAddress, *, instance: str) -> None:
+    def __init__(
+        self,
+        address: DatabaseAddress,
+        *,
+        instance: str,
+        permission: Permission | None = None,
+        lease: str = "",
+    ) -> None:
         self._address = address
+        self._permission = permission or Unrestricted()
+        self._lease = lease
         self._application_name = f"{MARK}{instance}"
         self._idle: list[DatabaseSession] = []
         self._places = asyncio.Semaphore(MAX_CONNECTIONS)
@@ -57,15 +73,21 @@ class Witness:
         return rows
 
     async def run(self, statements: Sequence[Sql], values: Values, *, timeout: float) -> None:
-        """Run statements in one transaction; all or nothing."""
-        prepared = [(sql.query, sql.arguments(values)) for sql in statements]
+        """Run statements in one transaction; all or nothing.
+
+        They are one message of the simple protocol, which the server runs as one transaction (manual, 55.2.2.1):
+        one round trip, no transaction left open whatever happens on the way, and safe through a pooler.
+        """
+        try:
+            literals = {name: literal(values[name]) for sql in statements for name in sql.parameters}
+        except ValueError as error:
+            raise NotAskable(Outcome.ERROR, f"a value cannot be sent to {self._address}: {error}") from error
+        bound = f"SET LOCAL statement_timeout = {int((timeout + LINGER) * 1000)}"
+        writes = ";\n".join([bound, *(sql.filled(literals) for sql in statements)])
         async with self._session(timeout) as session:
-            if len(prepared) > 1:
-                await session.timed("BEGIN")
-            for query, arguments in prepared:
-                await session.rows(query, *arguments)
-            if len(prepared) > 1:
-                await session.timed("COMMIT")
+            if (refused := self._permission.refusal(undo=True)) is not None:
+                raise NotAskable(Outcome.FENCED, f"not written: {refused}")
+            await session.timed(fenced(writes, self._lease, self._permission.fence))
 
     async def count(self, sql: Sql, values: Values, *, timeout: float) -> int:
         """Run a statement that returns one number."""
@@ -88,6 +110,10 @@ class Witness:
             async with asyncio.timeout(timeout), self._places:
                 session = self._kept() or await open_database(self._address, self._application_name)
                 yield session
+        except NotAskable:
+            if session is not None:
+                self._idle.append(session)  # it was not asked
+            raise
         except BaseException as error:
             if session is not None:
                 session.drop()

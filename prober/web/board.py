@@ -10,13 +10,14 @@ from prober.event import (
     Outage,
     OutageChanged,
     ProbeRan,
+    ProbeSkipped,
     Started,
     ViolationFound,
     ViolationsStand,
     WebhookSettled,
     WinRate,
 )
-from prober.outcome import OutageState, ProbeName, Settlement, Violation
+from prober.outcome import OutageState, ProbeName, Settlement, SkipReason, Violation
 
 # The prober's loop reports several times within this; a stop of the world this long is no small hiccup.
 ALIVE_WITHIN = 5.0
@@ -29,6 +30,7 @@ class Board:
     def __init__(self) -> None:
         self.started: Started | None = None
         self.last_runs: dict[ProbeName, ProbeRan] = {}
+        self.left_to_others: set[ProbeName] = set()  # probes that another replica ran in our place
         self.outages: dict[ProbeName, Outage] = {}
         self.recent_outages: deque[Outage] = deque(maxlen=RECENT_OUTAGES)  # that have ended, the newest last
         self.violations: dict[Violation, int] = {}
@@ -47,6 +49,8 @@ class Board:
                 self._ticked = event.at.mono
             case ProbeRan():
                 self.last_runs[event.result.probe] = event
+            case ProbeSkipped(reason=SkipReason.NOT_LEADER):
+                self.left_to_others.add(event.probe)
             case OutageChanged(state=OutageState.UP):
                 self.outages.pop(event.probe, None)
                 if event.outage is not None and event.outage.ended is not None:
@@ -59,10 +63,9 @@ class Board:
                 self.stand = event
             case WinRate():
                 self.win_rate = event
-            case WebhookSettled(settlement=Settlement.LOST):
-                self.lost += 1
-            case WebhookSettled(settlement=Settlement.LATE):
-                self.late += 1
+            case WebhookSettled():
+                self.lost += event.settlement is Settlement.LOST
+                self.late += event.settlement is Settlement.LATE
 
     def _start(self, event: Started) -> None:
         self.started = event
@@ -84,7 +87,11 @@ class Board:
         return None
 
     def not_yet_run(self) -> tuple[ProbeName, ...] | None:
-        """Name the probes that have not run once; None when not even their names are known."""
+        """Name the probes that have not run once; None when not even their names are known.
+
+        Not those that another replica runs: one that may not write is ready when it watches.
+        """
         if self.started is None:
             return None
-        return tuple(probe for probe in self.started.probes if probe not in self.last_runs)
+        had_their_turn = self.last_runs.keys() | self.left_to_others
+        return tuple(probe for probe in self.started.probes if probe not in had_their_turn)

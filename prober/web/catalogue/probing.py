@@ -149,6 +149,12 @@ LEFTOVERS = Metric(
     probes=_SYNTHETIC,
 )
 
+LEADER = Metric(
+    name="prober_leader",
+    kind=Kind.GAUGE,
+    group=Group.PROBER,
+    help="1 while this replica may write to the target: it holds the lease, or there is no election; else 0.",
+)
 LOOP_LAG = Metric(
     name="prober_event_loop_lag_seconds",
     kind=Kind.HISTOGRAM,
