@@ -66,13 +66,12 @@ class Outcome(StrEnum):
     WRONG_VALUE = "wrong_value"  # what was read is not what was written
     # Redis and PostgreSQL
     AUTH = "auth"  # wrong user or password
-    DENIED = "denied"  # the role or ACL lacks a grant
+    DENIED = "denied"  # the role or ACL lacks a grant, or another replica is the one that writes
     TOO_MANY_CONNECTIONS = "too_many_connections"
     # PostgreSQL
     STARTING = "starting"  # 57P03: starting up, shutting down or in recovery
     SHUTDOWN = "shutdown"  # 57P01, 57P02
     MISSING_SCHEMA = "missing_schema"  # our own schema is not there
-    FENCED = "fenced"  # a write was refused, because another replica may hold the lease
     ERROR = "error"  # an answer we could read that says no, for none of the reasons above
     # ours
     SETUP_FAILED = "setup_failed"  # what the probe needs first could not be made

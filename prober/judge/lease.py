@@ -22,7 +22,7 @@ NEVER = float("-inf")
 
 # How much clocks may differ in rate, as a share of the term; quartz differs by a ten-thousandth.
 DRIFT = 0.05
-# Shares of the term: from one renewal or look to the next, the longest that one may take, the wait after a failure.
+# Shares of the term: from one renewal or look to the next, the longest that one may take, the wait after a fault.
 PACE = 1 / 3
 ATTEMPT = 1 / 4
 RETRY = 1 / 15

@@ -21,7 +21,6 @@ INCONCLUSIVE = frozenset(
         Outcome.AUTH,
         Outcome.DENIED,
         Outcome.MISSING_SCHEMA,
-        Outcome.FENCED,
         Outcome.FORGED_ACCEPTED,
         Outcome.SETUP_FAILED,
         Outcome.NOT_KNOWN,

@@ -20,7 +20,7 @@ _BY_SQLSTATE = {
     "28P01": (Outcome.AUTH, "the user or password is wrong"),
     "28000": (Outcome.AUTH, "pg_hba.conf does not let this user in this way"),
     "42501": (Outcome.DENIED, "the role lacks a grant: `prober doctor --setup` shows which"),
-    FENCED_STATE: (Outcome.FENCED, "nothing was written: this replica is not the one that writes any more"),
+    FENCED_STATE: (Outcome.DENIED, "nothing was written: this replica is not the one that writes any more"),
     "42883": (Outcome.MISSING_SCHEMA, "a function is not there; if it is our own, run `prober doctor --setup`"),
     "42P01": (Outcome.MISSING_SCHEMA, "our own table is not there: run `prober doctor --setup`"),
     "3F000": (Outcome.MISSING_SCHEMA, "our own schema is not there: run `prober doctor --setup`"),

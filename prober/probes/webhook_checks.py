@@ -120,4 +120,4 @@ class Attempts:
 
 def held_back(refused: SkipReason) -> NoReturn:
     """Raise that nothing was sent, and why."""
-    raise NotAskable(Outcome.FENCED, f"no write may begin: {refused}")
+    raise NotAskable(Outcome.DENIED, f"no write may begin: {refused}")

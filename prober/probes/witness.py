@@ -86,7 +86,7 @@ class Witness:
         writes = ";\n".join([bound, *(sql.filled(literals) for sql in statements)])
         async with self._session(timeout) as session:
             if (refused := self._permission.refusal(undo=True)) is not None:
-                raise NotAskable(Outcome.FENCED, f"not written: {refused}")
+                raise NotAskable(Outcome.DENIED, f"not written: {refused}")
             await session.timed(fenced(writes, self._lease, self._permission.fence))
 
     async def count(self, sql: Sql, values: Values, *, timeout: float) -> int:
