@@ -19,8 +19,8 @@ from prober.demo.stack import Stack
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.faults import FaultName
 from prober.demo.target.record import Kind
-from prober.outcome import Claim, ProbeName, RaceOutcome
-from prober.probes.base import Run, Unrestricted
+from prober.outcome import Ask, Claim, ProbeName, RaceOutcome
+from prober.probes.base import Run
 from prober.probes.race import RaceProbe
 from prober.probes.synthetic import Mark, new_run_id
 from prober.probes.witness import Witness
@@ -37,6 +37,7 @@ class Caught:
     way: str
     races: int
     ours: int
+    free: int  # of ours, those caught without the lock on the row
     naive: int
     window: float
     our_spread: float
@@ -98,13 +99,13 @@ async def measure(vendors: int, races: int, *, way: Mapping[str, Any] | None = N
             await stack.proxy.set(**way)
         config = load_config(stack.config_file, {})
         contract = load_contract(config, stack.directory)
-        assembled = assemble(config, contract, Intentions(webhook=_nothing, order=_nothing), Unrestricted())
+        assembled = assemble(config, contract, Intentions(webhook=_nothing, order=_nothing))
         assert assembled.witness is not None
         probe = next(w.probe for w in assembled.watched if w.probe.name is ProbeName.RACE)
         assert isinstance(probe, RaceProbe)
         mark = Mark(config.instance)
         naive = Naive(contract.race, mark, config.target.url, assembled.witness, mark.vendors(vendors))
-        ours = others = 0
+        ours = free = others = 0
         our_routings: list[str] = []
         their_routings: list[str] = []
         async with ControlClient(stack.target.control_url) as control:
@@ -113,6 +114,8 @@ async def measure(vendors: int, races: int, *, way: Mapping[str, Any] | None = N
                 started = now()
                 result = await probe.run(Run(id=new_run_id(started.wall), started=started, timeout=TIMEOUT))
                 ours += result.race_outcome is RaceOutcome.MULTIPLE_WINNERS
+                told = [a.claim for a in result.history.asked(Ask.RACE)]
+                free += told.count(Claim.WON) > 1
                 our_routings.append(result.routing_id)
                 await asyncio.sleep(PAUSE)
                 run_id = new_run_id(now().wall)
@@ -127,6 +130,7 @@ async def measure(vendors: int, races: int, *, way: Mapping[str, Any] | None = N
             way="direct" if way is None else "20 ± 5 ms",
             races=races,
             ours=ours,
+            free=free,
             naive=others,
             window=statistics.median(windows),
             our_spread=_spread(decisions, our_routings, vendors),

@@ -15,7 +15,7 @@ from prober.daemon.watch import Watched
 from prober.http1 import Client, Endpoint, tls_context
 from prober.judge.outage import Tracking
 from prober.outcome import Mode
-from prober.probes.base import Permission, Probe
+from prober.probes.base import Permission, Probe, Unrestricted
 from prober.probes.database import DatabaseProbe
 from prober.probes.database_session import DatabaseAddress
 from prober.probes.database_stats import AppPool
@@ -66,11 +66,14 @@ def load_contract(config: Config, base: Path) -> Contract:
     )
 
 
-def assemble(config: Config, contract: Contract, intend: Intentions, permission: Permission) -> Assembled:
+def assemble(
+    config: Config, contract: Contract, intend: Intentions, permission: Permission | None = None
+) -> Assembled:
     """Make every probe that the config enables; each asks `permission` before it writes."""
+    permission = permission or Unrestricted()
     mark = Mark(config.instance)
-    client = _client(config)
-    witness = _witness(config, permission)
+    client = target_client(config)
+    witness = target_witness(config, permission)
     watched = [
         *_webhook(config, contract, mark, client, witness, intend, permission),
         *_race(config, contract, mark, client, witness, intend, permission),
@@ -81,7 +84,8 @@ def assemble(config: Config, contract: Contract, intend: Intentions, permission:
     return Assembled(watched=tuple(watched), witness=witness)
 
 
-def _client(config: Config) -> Client:
+def target_client(config: Config) -> Client:
+    """The client for every request to the target."""
     endpoint = Endpoint.parse(config.target.url)
     if config.target.tls is not None:
         endpoint = replace(endpoint, server_name=config.target.tls.server_name)
@@ -94,7 +98,7 @@ def _tls(tls: Tls | None) -> ssl.SSLContext:
     return tls_context(ca_file=tls.ca_file, verify=not tls.insecure_skip_verify)
 
 
-def _witness(config: Config, permission: Permission) -> Witness | None:
+def target_witness(config: Config, permission: Permission | None = None) -> Witness | None:
     """Effects and races are asked for at the server itself, through the pooler only where that is the one way."""
     if not config.probes.database.enabled:
         return None

@@ -19,7 +19,7 @@ _BY_SQLSTATE = {
     "53300": (Outcome.TOO_MANY_CONNECTIONS, "max_connections is reached: look for a leak in pg_stat_activity"),
     "28P01": (Outcome.AUTH, "the user or password is wrong"),
     "28000": (Outcome.AUTH, "pg_hba.conf does not let this user in this way"),
-    "42501": (Outcome.DENIED, "the role lacks a grant: `prober doctor --setup` shows which"),
+    "42501": (Outcome.DENIED, "the role lacks a grant: `prober doctor` shows which"),
     FENCED_STATE: (Outcome.DENIED, "nothing was written: this replica is not the one that writes any more"),
     "42883": (Outcome.MISSING_SCHEMA, "a function is not there; if it is our own, run `prober doctor --setup`"),
     "42P01": (Outcome.MISSING_SCHEMA, "our own table is not there: run `prober doctor --setup`"),

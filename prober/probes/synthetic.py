@@ -53,6 +53,14 @@ class Mark:
         """The id of a synthetic routing."""
         return f"{PREFIX}-{self.instance}-routing-{run_id}"
 
+    def held_order(self, run_id: str) -> str:
+        """The id of the order of the second heat."""
+        return f"{PREFIX}-{self.instance}-order2-{run_id}"
+
+    def held_routing(self, run_id: str) -> str:
+        """The id of the routing of the second heat."""
+        return f"{PREFIX}-{self.instance}-routing3-{run_id}"
+
     def second_routing(self, run_id: str) -> str:
         """The id of another routing of the same synthetic order."""
         return f"{PREFIX}-{self.instance}-routing2-{run_id}"

@@ -82,10 +82,13 @@ class Messages:
         """Whether a message can be claimed at all."""
         return self._witness is not None and self.contract.claimed is not None
 
-    def compose(self, run: Run, ordinal: int = 1) -> Message:
-        """A new message; `ordinal` tells those of one run apart, since a body has to be unique."""
+    def compose(self, run: Run, ordinal: int = 1, sid: str | None = None) -> Message:
+        """A message, with a new MessageSid unless one is given.
+
+        `ordinal` tells those of one run apart, since a body has to be unique.
+        """
         body = self._mark.body(run.id) + (f" {ordinal}" if ordinal > 1 else "")
-        sid = new_message_sid()
+        sid = sid or new_message_sid()
         values = {
             "from_number": self.settings.from_number,
             "body": body,
@@ -118,13 +121,15 @@ class Messages:
         run: Run,
         message: Message,
         signing: Signing = Signing.RIGHTLY,
-        stamp: Instant | None = None,
         *,
+        stamp: Instant | None = None,
+        signed_url: str | None = None,
         is_write: bool = True,
     ) -> Request:
         """The request that carries a message; `stamp` goes into the contract's replay header.
 
-        `is_write`: it may be sent only by who may write, and carries the fencing number; a path check is none.
+        `signed_url` is signed in place of the configured public URL. `is_write`: it may be sent only by who may
+        write, and carries the fencing number; a path check is none.
         """
         trace_id, traceparent = new_trace()
         fence = self.permission.fence if is_write else None
@@ -136,8 +141,8 @@ class Messages:
         }
         if signing is not Signing.NOT:
             sign = sign_form if signing is Signing.RIGHTLY else forge_form
-            public_url = self.settings.public_url.rstrip("/") + self.contract.path
-            headers[self.contract.signature.header] = sign(self.settings.auth_token, public_url, message.form)
+            url = signed_url or self.settings.public_url.rstrip("/") + self.contract.path
+            headers[self.contract.signature.header] = sign(self.settings.auth_token, url, message.form)
         if stamp is not None and self.contract.replay is not None:
             headers[self.contract.replay.header] = str(int(stamp.wall))
         content = urlencode(message.form).encode()

@@ -21,6 +21,8 @@ from prober.sql import Sql, literal
 MAX_CONNECTIONS = 3
 # The server gives a write up this much (seconds) after we have, so that none lingers there and holds locks.
 LINGER = 1.0
+# A lock of ours is never held longer than this, whatever becomes of us (milliseconds).
+HELD_AT_MOST_MS = 1000
 
 Values = Mapping[str, object]
 
@@ -85,9 +87,22 @@ class Witness:
         bound = f"SET LOCAL statement_timeout = {int((timeout + LINGER) * 1000)}"
         writes = ";\n".join([bound, *(sql.filled(literals) for sql in statements)])
         async with self._session(timeout) as session:
-            if (refused := self._permission.refusal(undo=True)) is not None:
-                raise NotAskable(Outcome.DENIED, f"not written: {refused}")
-            await session.timed(fenced(writes, self._lease, self._permission.fence))
+            await session.timed(self._allowed(writes))
+
+    @asynccontextmanager
+    async def hold(self, sql: Sql, values: Values, *, timeout: float) -> AsyncIterator[None]:
+        """Keep the locks that a statement takes until the block is left; NotAskable where it cannot take them.
+
+        Should this process be stopped meanwhile, the server gives the locks back by itself.
+        """
+        arguments = sql.arguments(values)
+        async with self._session(timeout) as session:
+            bound = f"SET LOCAL idle_in_transaction_session_timeout = {HELD_AT_MOST_MS}"
+            await session.timed(f"BEGIN;\n{self._allowed(bound)}")
+            if not await session.rows(sql.query, *arguments):
+                raise NotAskable(Outcome.ERROR, "the row to lock is not there")
+            yield
+            await session.timed("COMMIT")
 
     async def count(self, sql: Sql, values: Values, *, timeout: float) -> int:
         """Run a statement that returns one number."""
@@ -97,6 +112,12 @@ class Witness:
         if not isinstance(number, int):
             raise NotAskable(Outcome.ERROR, f"a statement of the contract returned {number!r}; expected a count")
         return number
+
+    def _allowed(self, statement: str) -> str:
+        """What is to be sent to write, right now; NotAskable where this replica may not."""
+        if (refused := self._permission.refusal(undo=True)) is not None:
+            raise NotAskable(Outcome.DENIED, f"not written: {refused}")
+        return fenced(statement, self._lease, self._permission.fence)
 
     async def close(self) -> None:
         """Drop every connection at once."""
@@ -110,14 +131,10 @@ class Witness:
             async with asyncio.timeout(timeout), self._places:
                 session = self._kept() or await open_database(self._address, self._application_name)
                 yield session
-        except NotAskable:
-            if session is not None:
-                self._idle.append(session)  # it was not asked
-            raise
         except BaseException as error:
             if session is not None:
                 session.drop()
-            if not isinstance(error, Exception):
+            if not isinstance(error, Exception) or isinstance(error, NotAskable):
                 raise
             failure = database_failure(error, str(self._address))
             raise NotAskable(failure.outcome, failure.detail) from error

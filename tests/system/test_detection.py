@@ -38,7 +38,7 @@ async def control(watched: Watched) -> AsyncIterator[ControlClient]:
             await control.remove(fault)
 
 
-def test_no_fault_is_missing() -> None:
+async def test_no_fault_is_missing() -> None:
     assert {case.fault for case in CASES} == set(FaultName)
 
 
