@@ -22,6 +22,7 @@ from prober.config.load import load_config
 from prober.config.model import Config
 from prober.contract import Claimed, Contract, Full, Repeats
 from prober.daemon.assembly import Assembled, Intentions, assemble, load_contract
+from prober.daemon.leadership import leadership_of
 from prober.daemon.once import check_once
 from prober.demo.process import Owner
 from prober.demo.redis_server import RedisServer, TlsFiles
@@ -31,6 +32,7 @@ from prober.doctor.redis import examine_redis
 from prober.doctor.walk import examine
 from prober.outcome import Mode, StepVerdict
 from prober.probes.base import Run
+from prober.probes.schema import OBJECTS
 from prober.probes.synthetic import Mark, new_message_sid, new_run_id
 from prober.probes.witness import NotAskable, Witness
 from prober.result import (
@@ -79,6 +81,7 @@ def document_of(stack: Stack, mode: Mode) -> dict[str, Any]:
     document["probes"]["webhook"] |= {"mode": mode.value, "from_number": FROM_NUMBER}
     # Without an outage of its own a test would wait for it.
     document["target"]["app_role"] = "postgres"
+    document["election"] = {"enabled": True, "lease": "1m"}
     return document
 
 
@@ -96,8 +99,12 @@ async def nothing(*_: object) -> None:
 
 async def shortcomings(config: Config, contract: Contract) -> list[str]:
     """Run every probe, a race, the effect and clean-up of a message, and the look at the fixtures: what fails."""
-    assembled = assemble(config, contract, Intentions(webhook=nothing, order=nothing))
-    found: list[str] = []
+    leadership = leadership_of(config, lambda _: None)
+    assert leadership is not None
+    await leadership.try_once()
+    await leadership.ask_once()  # a renewal
+    found = [] if leadership.refusal() is None else ["the lease is not to be had"]
+    assembled = assemble(config, contract, Intentions(webhook=nothing, order=nothing), leadership)
     try:
         for watched in assembled.watched:
             for urgent in (False, True) if watched.tracking and watched.tripwire else (False,):
@@ -121,6 +128,7 @@ async def shortcomings(config: Config, contract: Contract) -> list[str]:
         found += await asked(assembled.witness.fetch(present, values, timeout=TIMEOUT))
     finally:
         await assembled.close()
+        await leadership.give_back()
     return found
 
 
@@ -210,7 +218,7 @@ async def test_every_probe_a_race_the_set_up_and_the_clean_up_work_with_them(sta
     assert [f.name for f in findings if f.verdict is StepVerdict.HINT] == ["redis.queues"]
     done = command(stack, "doctor", "--setup", "--json")
     assert done.returncode == 0, done.stderr
-    assert [item["there"] for item in json.loads(done.stdout)["items"]] == [True] * 4
+    assert [item["there"] for item in json.loads(done.stdout)["items"]] == [True] * (3 + len(OBJECTS))
     await nothing_of_ours(stack)
 
 
