@@ -42,7 +42,7 @@ PROBES: Mapping[str, Mapping[str, Any]] = {
         "timeout": "5s",
         "processing_deadline": "10s",
         "from_number": FROM_NUMBER,
-        "checks_interval": "30s",
+        "checks_interval": "1m",
     },
     "race": {"interval": "2s", "timeout": "5s", "split_order_interval": "10s"},
     "redis": {"details_interval": "2s"},
