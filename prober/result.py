@@ -58,6 +58,7 @@ class AwaitedWebhook:
     lost: bool = False
     settled: bool = False
     repeated: bool = False  # sent more than once on purpose; not kept in the journal
+    refused: bool = False  # it got a definite no, so nothing can come of it; not kept in the journal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +145,7 @@ class RaceHistory:
     rows_after: RaceRows | None = None
     second_rows: RaceRows | None = None
     held_rows: RaceRows | None = None
+    not_held: str = ""  # why there was no second heat, where there should have been one
 
     def asked(self, ask: Ask) -> tuple[VendorAnswer, ...]:
         """The answers to one kind of accept."""

@@ -97,6 +97,12 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--data-dir", type=Path, metavar="DIR", help="where everything of it lives (default: a new one)"
     )
+    command.add_argument(
+        "--contract",
+        default="whatsapp-ordering-system",
+        metavar="NAME",
+        help="which form the target has: whatsapp-ordering-system (default) or guide",
+    )
     command.add_argument("--no-prometheus", action="store_true", help="do not start Prometheus")
     command.set_defaults(command=_demo)
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from prober.config.load import load_strict
 from prober.contract import SHIPPED, Contract
+from prober.demo.target.forms import FORMS, FormName
 from prober.doctor.needs import Need, grants, needs
 from prober.doctor.statements import needed
 from prober.probes import redis_acl, schema
 
 ROLE, DATABASE = "prober", "orders"
 DEPLOYED = "whatsapp-ordering-system"
-TABLES = Path(__file__).parents[1] / "demo" / "target" / "schema.sql"
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+) \((.*?)\n\);", re.DOTALL)
 _COLUMN = re.compile(r'^    (?:"(\w+)"|([a-z_]+)) ', re.MULTILINE)
 _BLOCK = re.compile(
@@ -30,7 +30,7 @@ def columns() -> dict[str, list[str]]:
     """The columns of each table of the deployed system that synthetic data touches."""
     return {
         table: [quoted or plain for quoted, plain in _COLUMN.findall(body)]
-        for table, body in _TABLE.findall(TABLES.read_text(encoding="utf-8"))
+        for table, body in _TABLE.findall(FORMS[FormName.DEPLOYED].schema())
     }
 
 
@@ -43,7 +43,8 @@ def role_needs(contract: Contract, *, full: bool) -> frozenset[Need]:
 def blocks() -> dict[str, str]:
     """Each block by its name, as Markdown."""
     contract = load_strict(SHIPPED / f"{DEPLOYED}.yaml", Contract)
-    default, full = (role_needs(contract, full=full) for full in (False, True))
+    # Those of mode full are all among them, since the duplicate check asks the same tables.
+    wanted = role_needs(contract, full=True)
     own = schema.grants(ROLE)
     role = (
         f"CREATE ROLE {ROLE} LOGIN PASSWORD 'change-me' CONNECTION LIMIT 20",
@@ -51,8 +52,7 @@ def blocks() -> dict[str, str]:
         f"GRANT USAGE ON SCHEMA public TO {ROLE}",
     )
     return {
-        "grants": _code("sql", [f"{line};" for line in (*role, *own, *grants(default, ROLE))]),
-        "grants-full": _code("sql", [f"{line};" for line in grants(full - default, ROLE)]),
+        "grants": _code("sql", [f"{line};" for line in (*role, *own, *grants(wanted, ROLE))]),
         "redis-acl": _code("text", [_acl(contract, read_only_keys=True)]),
         "redis-acl-6": _code("text", [_acl(contract, read_only_keys=False)]),
     }

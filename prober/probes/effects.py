@@ -157,9 +157,13 @@ class EffectWatch:
         for followed in self._followed.values():
             followed.look_at = min(followed.look_at, time.monotonic() + FIRST_LOOK)
         self._woken.set()
-        while any(self._is_judged(f) and not f.message.lost for f in self._followed.values()):
+        while any(self._is_drained(f) for f in self._followed.values()):
             self._looked.clear()
             await self._looked.wait()
+
+    def _is_drained(self, followed: _Followed) -> bool:
+        """Whether `drained` waits for a message."""
+        return followed.message.refused or (self._is_judged(followed) and not followed.message.lost)
 
     async def _next_due(self) -> list[_Followed]:
         while True:
@@ -245,6 +249,8 @@ class EffectWatch:
 
     def _is_over(self, followed: _Followed) -> bool:
         """Whether the rows of a message may go: its end is known, or nothing more can be learned of it."""
+        if followed.message.refused:
+            return True
         past_deadline = self._service_time(followed) > self._deadline
         if not self._is_judged(followed):
             # Not at once: a claim that is gone before the target has looked for it would be none. And what did
@@ -259,7 +265,7 @@ class EffectWatch:
         """Remove what is over; messages of one kind whose rows cannot be removed must not keep the others."""
         followed = [self._followed[message.message_sid] for message in group]
         # Judged before the removal takes its time.
-        complete = [f.message for f in followed if self._service_time(f) > self._deadline]
+        complete = [f.message for f in followed if f.message.refused or self._service_time(f) > self._deadline]
         try:
             await self.remove(group)
         except NotAskable:

@@ -184,9 +184,9 @@ class RaceProbe:
             await racing.answered()
             held_rows = await self._rows.rows(values, heat.answers)
             history = replace(history, answers=(*history.answers, *heat.answers), held_rows=held_rows)
-        except NotAskable:
+        except NotAskable as why:
             # Without the lock there is nothing to learn that the first heat has not told.
-            pass
+            history = replace(history, not_held=why.detail)
         finally:
             leftovers = await self._clean(heat)
         return history, leftovers

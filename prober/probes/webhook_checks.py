@@ -76,6 +76,8 @@ class Attempts:
             )
         )
         awaited = self._awaited[message.sid]
+        if outcome is Outcome.OK and code is not None and code not in self._messages.contract.accepted:
+            self._awaited[message.sid] = replace(awaited, refused=True)
         if outcome is Outcome.OK and code in self._messages.contract.accepted and awaited.accepted is None:
             # Not of what should have been refused: such a message cannot be lost, it has only to be removed.
             accepted = self._run.started.later(exchange.finished)

@@ -89,7 +89,7 @@ CASES: list[tuple[str, frozenset[Need]]] = [
         'DELETE FROM routings r USING orders o WHERE r."orderId" = o.id',
         wanted("routings DELETE *", "routings SELECT orderId", "orders SELECT id"),
     ),
-    ("SELECT id FROM orders FOR UPDATE", wanted("orders SELECT id")),
+    ("SELECT id FROM orders FOR UPDATE", wanted("orders SELECT id", "orders UPDATE id")),
 ]  # fmt: skip
 
 

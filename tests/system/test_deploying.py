@@ -255,14 +255,9 @@ async def test_without_any_one_grant_something_fails(stack: Stack) -> None:
     await each_is_needed(stack, grants, config, contract)
 
 
-async def test_mode_full_needs_what_the_page_adds_and_nothing_more(stack: Stack) -> None:
+async def test_mode_full_needs_nothing_more(stack: Stack) -> None:
     config, contract = settings(stack, Mode.FULL)
-    added = grants_in(block("grants-full"))
-    assert await shortcomings(config, contract) != []
-    await stack.postgres.execute(block("grants-full"), "orders")
-    await sweep(stack)
     assert await shortcomings(config, contract) == []
-    await each_is_needed(stack, added, config, contract)
 
 
 async def each_is_needed(stack: Stack, grants: list[Grant], config: Config, contract: Contract) -> None:

@@ -11,6 +11,7 @@ from prober.config.load import load_config
 from prober.contract import Contract
 from prober.daemon.assembly import load_contract
 from prober.demo.postgres import Postgres
+from prober.demo.target.forms import FORMS, FormName
 from prober.doctor.database import examine_database
 from prober.doctor.database_asking import DatabaseAsker
 from prober.doctor.finding import Finding
@@ -19,7 +20,6 @@ from prober.probes.database_session import DatabaseAddress, open_database
 from tests.config.examples import ENV, MINIMAL
 from tests.system.probing import as_role, connected
 from tests.system.test_database_probe import rollbacks
-from tests.test_contract_sql import SCHEMA_DEPLOYED, SCHEMA_GUIDE
 
 
 async def look(folder: Path, dsn: str, contract: str) -> list[Finding]:
@@ -39,7 +39,11 @@ def bad(findings: list[Finding]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("contract", "schema"), [("whatsapp-ordering-system", SCHEMA_DEPLOYED), ("guide", SCHEMA_GUIDE)]
+    ("contract", "schema"),
+    [
+        ("whatsapp-ordering-system", FORMS[FormName.DEPLOYED].schema()),
+        ("guide", FORMS[FormName.GUIDE].schema()),
+    ],
 )
 async def test_it_rolls_nothing_back_whatever_is_missing(
     postgres: Postgres, prepared: str, role: str, tmp_path: Path, contract: str, schema: str
