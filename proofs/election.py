@@ -53,9 +53,8 @@ async def verdict(found: Trial) -> Verdict:
     wrong += [f"a number that it did not hold: {each}" for each in judge.strangers(requests, passings)]
     wrong += [f"a row of another than the holder: {each}" for each in judge.foreign(rows)]
     wrong += [f"two led at one time: {pair}" for pair in judge.both_lead(found.samples, passings)]
-    handovers = [
-        each for each in judge.handovers(found.faults, passings, requests) if not judge.kept(each, found.term)
-    ]
+    names = [replica.name for replica in found.replicas]
+    handovers = judge.handovers(found.faults, passings, requests, names, found.term)
     for each in handovers:
         if each.taken is None or each.taken > 2 * found.term:
             wrong.append(f"nobody took the lease within two terms: {each}")
@@ -94,14 +93,14 @@ def page(proved: Verdict, term: float, seconds: float, seed: int) -> str:
         ("times the lease changed hands or was taken afresh", proved.passings),
         ("times `prober_leader` was asked for", proved.samples),
         ("… two replicas at 1 at one time", len([w for w in proved.wrong if w.startswith("two led")])),
-        ("losses of the writer", len(sure)),
+        ("losses of the writer while another replica was well for two leases", len(sure)),
         ("… from the loss until the lease was taken, longest", f"{max(h.taken or 0 for h in sure):.1f} s"),
         ("… until the first write, longest", f"{max(h.wrote or 0 for h in sure):.1f} s"),
         ("everything that must not be", f"**{len(proved.wrong)}**"),
     ]
     return "\n\n".join(
         [
-            head("Election", "make election", WHAT),
+            head("Election", "make election", WHAT).rstrip(),
             f"Lease {term:g} s, {seconds:.0f} s long, seed {seed}. Two leases are {2 * term:g} s.",
             table(["seen", "how many"], rows),
             "## What was done",

@@ -148,11 +148,20 @@ def both_lead(samples: Sequence[Sample], passings: Sequence[Passing]) -> list[tu
     return found
 
 
-def handovers(faults: Sequence[Fault], passings: Sequence[Passing], requests: Sequence[Request]) -> list[Handover]:
-    """What followed each loss of a holder: the next taking, by whomever."""
+def handovers(
+    faults: Sequence[Fault],
+    passings: Sequence[Passing],
+    requests: Sequence[Request],
+    replicas: Sequence[str],
+    term: float,
+) -> list[Handover]:
+    """What followed each loss of a holder: the next taking, by whomever.
+
+    Only where another replica was well all the while, and not where the holder itself was back in time.
+    """
     found = []
     for fault in faults:
-        if not fault.led:
+        if not fault.led or not any(_well(name, fault, faults, term) for name in replicas):
             continue
         held = max((p.fence for p in passings if p.at <= fault.began), default=0)
         passing = next((p for p in passings if p.fence > held), None)
@@ -166,10 +175,18 @@ def handovers(faults: Sequence[Fault], passings: Sequence[Passing], requests: Se
                 None if wrote is None else wrote - fault.began,
             )
         )
-    return found
+    return [handover for handover in found if not _kept(handover, term)]
 
 
-def kept(handover: Handover, term: float) -> bool:
+def _well(name: str, loss: Fault, faults: Iterable[Fault], term: float) -> bool:
+    """Whether this replica was in no trouble for two terms from the loss of another."""
+    began, ended = loss.began, loss.began + 2 * term
+    return name != loss.instance and not any(
+        fault.instance == name and fault.began < ended and fault.ended > began for fault in faults
+    )
+
+
+def _kept(handover: Handover, term: float) -> bool:
     """Whether the holder was back before it lost the lease: then nobody had to take it."""
     fault = handover.fault
     back = fault.ended - fault.began

@@ -145,7 +145,16 @@ def _budget(config: Config) -> Iterator[Fault]:
 
 
 def _election(config: Config) -> Iterator[Fault]:
-    if config.election.enabled and not config.probes.database.enabled:
+    if not config.election.enabled:
+        return
+    database = config.probes.database
+    if database.enabled and database.dsn is None:
+        yield Fault(
+            ("election", "enabled"),
+            "the lease of an election is kept at the server itself, but there is only a pooled_dsn; give "
+            "probes.database.dsn, or run one replica without election",
+        )
+    elif not database.enabled:
         yield Fault(
             ("election", "enabled"),
             "the lease of an election is a row in the target's database, but probes.database is disabled; enable "
