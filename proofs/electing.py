@@ -23,6 +23,7 @@ from prober.demo.stack import Stack
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.record import Kind
 from prober.demo.watcher import Watcher
+from prober.publish.journal.reader import Reader
 from prober.setup import set_up
 from proofs.election_judge import Fault, Passing, Request, RowWritten, Sample, Trouble, read_mark
 from tests.system.daemon_stack import config_of, fast_stack, watcher_on
@@ -36,7 +37,7 @@ PROBES: Mapping[str, Mapping[str, Any]] = {
         "interval": "200ms",
         "timeout": "2s",
         "down_interval": "200ms",
-        "processing_deadline": "10s",
+        "processing_deadline": "5s",
         "checks_interval": "2s",
     },
     "race": {"interval": "400ms", "timeout": "2s", "split_order_interval": "2s"},
@@ -148,6 +149,14 @@ class Trial:
                 await replica.proxy.clear()
         self.faults.append(Fault(replica.name, kind, began, time.time(), led))
         replica.trouble = None
+
+    def told(self) -> list[str]:
+        """Every violation that a replica has told of, in its own sentence: nothing was planted."""
+        return [
+            f"{each.name}: {violation.kind} {violation.sentence}"
+            for each in self.replicas
+            for violation in Reader(self.stack.directory / f"{each.name}-data").violations(limit=1000)
+        ]
 
     async def leader_by_metrics(self, replica: Replica, session: aiohttp.ClientSession) -> bool | None:
         """What a replica says of itself; None when it does not answer."""

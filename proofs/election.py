@@ -52,6 +52,7 @@ async def verdict(found: Trial) -> Verdict:
             wrong.append(f"{count} late requests after one freeze, of at most {IN_FLIGHT} in flight: {fault}")
     wrong += [f"a number that it did not hold: {each}" for each in judge.strangers(requests, passings)]
     wrong += [f"a row of another than the holder: {each}" for each in judge.foreign(rows)]
+    wrong += [f"told, though nothing was planted: {each}" for each in found.told()]
     wrong += [f"two led at one time: {pair}" for pair in judge.both_lead(found.samples, passings)]
     names = [replica.name for replica in found.replicas]
     handovers = judge.handovers(found.faults, passings, requests, names, found.term)
@@ -93,6 +94,7 @@ def page(proved: Verdict, term: float, seconds: float, seed: int) -> str:
         ("times the lease changed hands or was taken afresh", proved.passings),
         ("times `prober_leader` was asked for", proved.samples),
         ("… two replicas at 1 at one time", len([w for w in proved.wrong if w.startswith("two led")])),
+        ("violations told, though none was planted", len([w for w in proved.wrong if w.startswith("told")])),
         ("losses of the writer while another replica was well for two leases", len(sure)),
         ("… from the loss until the lease was taken, longest", f"{max(h.taken or 0 for h in sure):.1f} s"),
         ("… until the first write, longest", f"{max(h.wrote or 0 for h in sure):.1f} s"),

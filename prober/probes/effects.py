@@ -65,6 +65,7 @@ class _Followed:
     service_base: float  # the service clock when the wait began
     since: float  # monotonic; answer, or start for a message whose answer is unknown
     look_at: float
+    fence: int | None  # the fencing number when the wait began
     measured: bool = True  # whether the delay of its effect means something
     gap: float = FIRST_LOOK
     absent_until: float | None = None
@@ -129,6 +130,7 @@ class EffectWatch:
                 service_base=clock,
                 since=(message.accepted or message.intended).mono,
                 look_at=current + FIRST_LOOK,
+                fence=self._permission.fence,
                 measured=measured,
             )
         self._woken.set()
@@ -212,6 +214,7 @@ class EffectWatch:
             elapsed=at.mono - followed.since,
             service_time=self._service_time(followed),
             absent_until=followed.absent_until,
+            ours=self._permission.refusal(undo=True) is None and self._permission.fence == followed.fence,
         )
         before = followed.message
         verdict = settle(waited, seen, deadline=self._deadline, already_lost=before.lost)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from prober.config.load import load_config
+from prober.daemon.assembly import load_contract
+from prober.daemon.once import check_once
 from proofs.electing import trial, until_led
 from proofs.election import verdict
 from proofs.election_judge import Trouble
@@ -31,6 +34,14 @@ async def test_one_of_three_writes_whatever_becomes_of_it() -> None:
             await found.disturb(holder, kind, terms * TERM)
             # In peace again: so that what comes late has come.
             await asyncio.sleep(TERM / 2)
+        await until_led(found)
+        file = found.stack.directory / f"{found.replicas[0].name}.yaml"
+        config = load_config(file, {})
+        lines = {line.name: line for line in await check_once(config, load_contract(config, file.parent))}
+        assert lines["race"].sentence == "not run, since it writes: not_leader"
+        assert lines["webhook"].verdict == "ok"
+        assert lines["webhook"].sentence.endswith("not delivered: not_leader")
+        assert lines["database"].sentence.startswith("select")
         proved = await verdict(found)
         assert proved.wrong == []
         assert {each.fault.kind for each in proved.handovers} == {
