@@ -174,3 +174,4 @@ class HealthResult(Result):
     pages: tuple[PageAnswer, ...] = ()
     lies: tuple[str, ...] = ()  # paths of pages that claim health while a service is down by our probes
     missing_routes: tuple[str, ...] = ()
+    routes_not_asked: tuple[str, ...] = ()  # of which nothing is known by this run

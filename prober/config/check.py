@@ -93,9 +93,12 @@ def _shown(section: BaseModel) -> dict[str, Any]:
     """A section as plain values. What is not set is left out, and so is a secret that came from a file."""
     shown: dict[str, Any] = {}
     plain = section.model_dump(mode="json")
-    for name in type(section).model_fields:
+    for name, info in type(section).model_fields.items():
         value = getattr(section, name)
         if value is None or (isinstance(value, SecretStr) and getattr(section, name + SUFFIX, None)):
             continue
-        shown[name] = _shown(value) if isinstance(value, BaseModel) else plain[name]
+        if isinstance(value, tuple) and any(isinstance(item, BaseModel) for item in value):
+            shown[info.alias or name] = [_shown(item) for item in value]
+        else:
+            shown[info.alias or name] = _shown(value) if isinstance(value, BaseModel) else plain[name]
     return shown

@@ -8,13 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from prober.cap import Cap
+from prober.config.budget import webhook_budget
+from prober.config.document import Mark as Place
 from prober.config.load import load_strict
 from prober.config.model import Config, Database, Redis, Tls
+from prober.config.problem import ConfigError, Problem
 from prober.contract import Contract, contract_path
 from prober.daemon.watch import Watched
+from prober.gate import Gate, Routes
 from prober.http1 import Client, Endpoint, tls_context
 from prober.judge.outage import Tracking
-from prober.probes.base import Probe
+from prober.outcome import ProbeName
+from prober.probes.base import Permission, Probe
 from prober.probes.database import DatabaseProbe
 from prober.probes.database_session import DatabaseAddress
 from prober.probes.database_stats import AppPool
@@ -41,9 +47,13 @@ class Intentions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assembled:
-    """Everything that watches one target. `witness` is None where no database is configured."""
+    """Everything that watches one target. `witness` is None where no database is configured.
+
+    All HTTP goes through `gate`.
+    """
 
     watched: tuple[Watched, ...]
+    gate: Gate
     witness: Witness | None
 
     async def close(self) -> None:
@@ -56,24 +66,50 @@ class Assembled:
 
 def load_contract(config: Config, base: Path) -> Contract:
     """Read the contract that the config names, with its overrides; ConfigError where it is not right."""
-    return load_strict(
-        contract_path(config.target.contract, base), Contract, overlay=config.target.contract_overrides
+    path = contract_path(config.target.contract, base)
+    contract = load_strict(path, Contract, overlay=config.target.contract_overrides)
+    asked = len(contract.health.pages) + len(contract.health.routes)
+    allowed = min(config.cap.burst, config.cap.in_flight)
+    if config.probes.health.enabled and asked > allowed:
+        message = (
+            f"found {asked} pages and routes, which are asked at once, expected at most {allowed}; "
+            "raise cap.burst and cap.in_flight in the config, or leave some out"
+        )
+        raise ConfigError([Problem(Place(str(path)), ("health",), message)])
+    return contract
+
+
+def make_gate(config: Config, contract: Contract) -> Gate:
+    """The way to the target, within what the config allows."""
+    prefix = Endpoint.parse(config.target.url).path
+    accept = contract.race.accept.path
+    budget = webhook_budget(config)
+    return Gate(
+        Cap(
+            rate=config.cap.requests.count / config.cap.requests.per_seconds,
+            burst=config.cap.burst,
+            in_flight=config.cap.in_flight,
+            webhook=budget.allowed,
+            webhook_window=budget.limit.per_seconds,
+        ),
+        Routes(webhook=prefix + contract.webhook.path, routing=prefix + accept.partition("{")[0]),
     )
 
 
-def assemble(config: Config, contract: Contract, intend: Intentions) -> Assembled:
+def assemble(config: Config, contract: Contract, intend: Intentions, permission: Permission) -> Assembled:
     """Make every probe that the config enables."""
     mark = Mark(config.instance)
     client = _client(config)
     witness = _witness(config)
+    gate = make_gate(config, contract)
     watched = [
-        *_webhook(config, contract, mark, client, witness, intend),
+        *_webhook(config, contract, mark, client, witness, intend, permission),
         *_race(config, contract, mark, client, witness, intend),
-        *_redis(config, contract),
-        *_databases(config),
-        *_health(config, contract, mark, client),
+        *_redis(config, contract, permission),
+        *_databases(config, permission),
+        *_health(config, contract, mark, client, gate),
     ]
-    return Assembled(watched=tuple(watched), witness=witness)
+    return Assembled(watched=tuple(watched), gate=gate, witness=witness)
 
 
 def _client(config: Config) -> Client:
@@ -105,6 +141,7 @@ def _webhook(
     client: Client,
     witness: Witness | None,
     intend: Intentions,
+    permission: Permission,
 ) -> list[Watched]:
     section = config.probes.webhook
     if not section.enabled:
@@ -117,14 +154,14 @@ def _webhook(
         from_number=section.from_number or NOBODYS_NUMBER,
         reuse_connection=section.reuse_connection,
     )
-    probe = WebhookProbe(contract.webhook, settings, mark, client, witness, intend.webhook)
+    probe = WebhookProbe(contract.webhook, settings, mark, client, witness, intend.webhook, permission)
     timing = Timing(
         interval=section.interval,
         timeout=section.timeout,
         jitter=section.jitter,
         down_interval=section.down_interval,
     )
-    return [Watched(probe=probe, timing=timing, tracking=Tracking(probe=probe.name))]
+    return [Watched(probe=probe, timing=timing, tracking=Tracking(probe=probe.name), demand=probe.demand)]
 
 
 def _race(
@@ -138,6 +175,7 @@ def _race(
     section = config.probes.race
     if not section.enabled or witness is None:
         return []
+    direct, _ = database_addresses(config.probes.database)
     token = config.target.bearer_token
     settings = RaceSettings(
         vendors=section.vendors, bearer_token=None if token is None else token.get_secret_value()
@@ -147,11 +185,14 @@ def _race(
         Watched(
             probe=probe,
             timing=Timing(interval=section.interval, timeout=section.timeout, jitter=section.jitter),
+            demand=probe.demand,
+            only_writes=True,
+            needs=frozenset({ProbeName.DATABASE_POOLED if direct is None else ProbeName.DATABASE}),
         )
     ]
 
 
-def _redis(config: Config, contract: Contract) -> list[Watched]:
+def _redis(config: Config, contract: Contract, permission: Permission) -> list[Watched]:
     section = config.probes.redis
     if not section.enabled:
         return []
@@ -162,6 +203,7 @@ def _redis(config: Config, contract: Contract) -> list[Watched]:
         queues=contract.queues.names,
         queue_prefix=contract.queues.prefix,
         details_every=section.details_interval,
+        permission=permission,
     )
     tripwire = RedisTripwire(address, instance=config.instance, connect_timeout=section.timeout)
     return [
@@ -175,7 +217,7 @@ def _redis(config: Config, contract: Contract) -> list[Watched]:
     ]
 
 
-def _databases(config: Config) -> list[Watched]:
+def _databases(config: Config, permission: Permission) -> list[Watched]:
     section, target = config.probes.database, config.target
     if not section.enabled:
         return []
@@ -191,7 +233,11 @@ def _databases(config: Config) -> list[Watched]:
         if address is None:
             continue
         probe: Probe = DatabaseProbe(
-            address, instance=config.instance, pool=pool, details_every=section.details_interval
+            address,
+            instance=config.instance,
+            pool=pool,
+            details_every=section.details_interval,
+            permission=permission,
         )
         tripwire = None
         if not address.pooled:
@@ -208,12 +254,13 @@ def _databases(config: Config) -> list[Watched]:
     return watched
 
 
-def _health(config: Config, contract: Contract, mark: Mark, client: Client) -> list[Watched]:
+def _health(config: Config, contract: Contract, mark: Mark, client: Client, gate: Gate) -> list[Watched]:
     section = config.probes.health
     if not section.enabled:
         return []
     timing = Timing(interval=section.interval, timeout=section.timeout, jitter=section.jitter)
-    return [Watched(probe=HealthProbe(contract.health, mark, client), timing=timing)]
+    probe = HealthProbe(contract.health, mark, client)
+    return [Watched(probe=probe, timing=timing, demand=gate.routes.demand(probe.targets), divisible=True)]
 
 
 def _fast(section: Redis | Database) -> Timing:

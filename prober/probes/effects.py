@@ -18,6 +18,7 @@ from prober.contract import Webhook
 from prober.event import WebhookSettled
 from prober.judge.loss import LossVerdict, Sighting, Waited, settle
 from prober.outcome import Mode, Settlement
+from prober.probes.base import Permission, Unrestricted
 from prober.probes.witness import NotAskable, Witness
 from prober.result import AwaitedWebhook
 
@@ -61,6 +62,7 @@ class EffectWatch:
         service_clock: Callable[[], float],
         settled: Callable[[WebhookSettled, AwaitedWebhook], Awaitable[None]],
         forget: Callable[[Sequence[AwaitedWebhook]], Awaitable[None]],
+        permission: Permission | None = None,
     ) -> None:
         self._contract = contract
         self._witness = witness
@@ -68,6 +70,7 @@ class EffectWatch:
         self._service_clock = service_clock
         self._settled = settled
         self._forget = forget
+        self._permission = permission or Unrestricted()
         self._followed: dict[str, _Followed] = {}
         self._woken = asyncio.Event()
         self._looked = asyncio.Event()
@@ -140,7 +143,8 @@ class EffectWatch:
             for message in group:
                 nothing = Sighting(effects=0, done=False)
                 await self._judge(self._followed[message.message_sid], seen.get(message.message_sid, nothing))
-        for _, _, group in _grouped([f.message for f in due if self._is_finished(f)]):
+        finished = [f.message for f in due if self._is_finished(f)]
+        for _, _, group in _grouped(finished) if self._permission.refusal() is None else []:
             # One kind of message whose rows cannot be removed must not keep the others.
             with suppress(NotAskable):
                 await self.remove(group)

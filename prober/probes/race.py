@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from prober.cap import ASKING_AGAIN, Demand
 from prober.clock import Instant, now
 from prober.contract import Race, fill
 from prober.http1 import Client, Connection, Exchange, build_request, release_all
@@ -79,6 +80,8 @@ class RaceProbe:
         self._witness = witness
         self._intend = intend
         self._vendors = mark.vendors(settings.vendors)
+        # Each vendor's accept, the winner asking again, and a late vendor.
+        self.demand = Demand(routing=settings.vendors + ASKING_AGAIN)
 
     async def run(self, run: Run) -> RaceResult:
         """Make an order, race for it, judge, and clean up whatever happened in between."""
@@ -111,7 +114,9 @@ class RaceProbe:
         }
 
     async def _race(self, run: Run, order_id: str, routing_id: str) -> _Raced:
-        opened = await asyncio.gather(*(self._client.connect(timeout=run.timeout) for _ in self._vendors))
+        opened = await asyncio.gather(
+            *(self._client.connect(run.permit, timeout=run.timeout) for _ in self._vendors)
+        )
         connections = [c for c in opened if isinstance(c, Connection)]
         try:
             if len(connections) < len(opened):

@@ -1,7 +1,8 @@
 """The webhook probe: a correctly signed synthetic message, and how its delivery was answered.
 
 In mode `no_side_effects` the MessageSid is claimed first by a committed insert. Without a claim nothing is
-sent but the path check, which has no side effect: a badly signed message that has to be refused.
+sent but the path check, which has no side effect: a badly signed message that has to be refused. Nor is
+anything else sent where no write is allowed (a pause, a maintenance window).
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
+from prober.cap import Demand
 from prober.contract import Webhook, fill
+from prober.gate import Permit
 from prober.http1 import Client, Connection, Exchange, build_request
 from prober.outcome import Mode, Outcome, ProbeName, WebhookCheck
-from prober.probes.base import Run
+from prober.probes.base import Permission, Run, Unrestricted
 from prober.probes.synthetic import HEADER, Mark, new_message_sid, new_trace
 from prober.probes.witness import NotAskable, Witness
 from prober.result import AwaitedWebhook, WebhookResult
@@ -101,16 +104,6 @@ def _excerpt(exchange: Exchange) -> str:
     return repr(exchange.answer.body[:200].decode("utf-8", "replace"))
 
 
-def retry_after(exchange: Exchange) -> float | None:
-    """Seconds that a 429 or 503 asks us to wait (RFC 9110, 10.2.3; the form in seconds), at most an hour."""
-    if exchange.answer is None or exchange.answer.status not in (429, 503):
-        return None
-    value = exchange.answer.header("retry-after")
-    if value is None or not value.isascii() or not value.isdigit():
-        return None
-    return float(min(int(value[:9]), 3600))
-
-
 class WebhookProbe:
     """Sends one synthetic webhook a run.
 
@@ -119,6 +112,7 @@ class WebhookProbe:
     """
 
     name = ProbeName.WEBHOOK
+    demand = Demand(webhook=1)
 
     def __init__(
         self,
@@ -128,6 +122,7 @@ class WebhookProbe:
         client: Client,
         witness: Witness | None,
         intend: Intend,
+        permission: Permission | None = None,
     ) -> None:
         self._contract = contract
         self._settings = settings
@@ -135,6 +130,7 @@ class WebhookProbe:
         self._client = client
         self._witness = witness
         self._intend = intend
+        self._permission = permission or Unrestricted()
         self._kept: Connection | None = None
 
     async def run(self, run: Run) -> WebhookResult:
@@ -143,18 +139,16 @@ class WebhookProbe:
         claimed = self._contract.claimed
         if self._settings.mode is Mode.NO_SIDE_EFFECTS and (self._witness is None or claimed is None):
             return await self._send(run, message, WebhookCheck.PATH)
+        if (refused := self._permission.refusal()) is not None:
+            return await self._send(run, message, WebhookCheck.PATH, f"; not delivered: {refused}")
         awaited = self._awaited(run, message)
         await self._intend(awaited)
-        if self._settings.mode is Mode.FULL:
-            return replace(await self._send(run, message, WebhookCheck.DELIVERY), awaited=awaited)
-        try:
-            await self._claim(message, run.timeout * CLAIM_SHARE)
-        except NotAskable as why:
-            result = await self._send(run, message, WebhookCheck.PATH, f"; not delivered, no claim: {why.detail}")
+        if self._settings.mode is Mode.NO_SIDE_EFFECTS:
+            check, remark = await self._claimed(run, message)
         else:
-            result = await self._send(run, message, WebhookCheck.DELIVERY)
+            check, remark = self._allowed()
         # A claim whose answer was lost may have been committed: its row is looked for as well.
-        return replace(result, awaited=awaited)
+        return replace(await self._send(run, message, check, remark), awaited=awaited)
 
     async def close(self) -> None:
         """Drop the connection that is kept where reuse is wanted."""
@@ -162,12 +156,13 @@ class WebhookProbe:
             self._kept.close()
             self._kept = None
 
-    async def _exchange(self, request: bytes, timeout: float) -> Exchange:
+    async def _exchange(self, permit: Permit, request: bytes, timeout: float) -> Exchange:
         if not self._settings.reuse_connection:
-            return await self._client.exchange(request, timeout=timeout)
+            return await self._client.exchange(permit, request, timeout=timeout)
         if self._kept is not None and self._kept.usable:
+            self._kept.renew(permit)
             return await self._kept.exchange(request, timeout=timeout)
-        opened = await self._client.connect(timeout=timeout)
+        opened = await self._client.connect(permit, timeout=timeout)
         if isinstance(opened, Exchange):
             return opened
         self._kept = opened
@@ -182,6 +177,24 @@ class WebhookProbe:
             body=message.body,
             intended=run.started,
         )
+
+    def _allowed(self) -> tuple[WebhookCheck, str]:
+        """What may be sent right now, and what is to be said of it."""
+        refused = self._permission.refusal()
+        if refused is not None:
+            return WebhookCheck.PATH, f"; not delivered: {refused}"
+        return WebhookCheck.DELIVERY, ""
+
+    async def _claimed(self, run: Run, message: Message) -> tuple[WebhookCheck, str]:
+        """Claim the message, if that is still allowed, and say what may be sent then."""
+        check, remark = self._allowed()
+        if check is WebhookCheck.PATH:
+            return check, remark
+        try:
+            await self._claim(message, run.timeout * CLAIM_SHARE)
+        except NotAskable as why:
+            return WebhookCheck.PATH, f"; not delivered, no claim: {why.detail}"
+        return self._allowed()
 
     async def _claim(self, message: Message, timeout: float) -> None:
         if self._witness is None or self._contract.claimed is None:
@@ -206,7 +219,7 @@ class WebhookProbe:
             },
             urlencode(message.form).encode(),
         )
-        exchange = await self._exchange(request, run.timeout)
+        exchange = await self._exchange(run.permit, request, run.timeout)
         read = read_path_check if check is WebhookCheck.PATH else read_delivery
         outcome, detail = read(self._contract, exchange)
         code = exchange.answer.status if exchange.answer is not None else None
@@ -226,6 +239,6 @@ class WebhookProbe:
             phases=exchange.phases,
             reused=exchange.reused,
             sent=exchange.sent is not None,
-            retry_after=retry_after(exchange),
+            retry_after=exchange.answer.retry_after if exchange.answer and code in (429, 503) else None,
             tls_not_after=exchange.tls_not_after,
         )

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from prober.event import Event, LoopLag, Outage, OutageChanged, ProbeRan, Started, ViolationFound
+from prober.event import (
+    Event,
+    LoopLag,
+    Outage,
+    OutageChanged,
+    ProbeRan,
+    Started,
+    ViolationFound,
+    WritesRestricted,
+)
 from prober.outcome import OutageState, ProbeName, Violation
 
 # The prober's loop reports several times within this; a stop of the world this long is no small hiccup.
@@ -17,6 +26,7 @@ class Board:
         self.last_runs: dict[ProbeName, ProbeRan] = {}
         self.outages: dict[ProbeName, Outage] = {}
         self.violations: dict[Violation, int] = {}
+        self.restricted: str | None = None  # why no writes are made at the moment
         self._ticked: float | None = None
 
     def record(self, event: Event) -> None:
@@ -29,6 +39,8 @@ class Board:
                 self.outages |= {o.probe: o for o in event.recent_outages if o.ended is None}
             case LoopLag():
                 self._ticked = event.at.mono
+            case WritesRestricted():
+                self.restricted = event.sentence if event.paused or event.maintenance else None
             case ProbeRan():
                 self.last_runs[event.result.probe] = event
             case OutageChanged(state=OutageState.UP):

@@ -25,6 +25,7 @@ from prober.probes.webhook import WebhookProbe, WebhookSettings
 from prober.probes.witness import Witness
 from prober.result import AwaitedWebhook, WebhookResult
 from tests.http1.raw_server import Peer, Script, serving
+from tests.permits import any_permit
 
 from .answering import Answer, Answering, Asked, always, answering
 
@@ -71,7 +72,7 @@ def probe_of(
 
 async def run_once(probe: WebhookProbe, timeout: float = TIMEOUT) -> WebhookResult:
     try:
-        return await probe.run(Run(id="run1", started=now(), timeout=timeout))
+        return await probe.run(Run(id="run1", started=now(), timeout=timeout, permit=any_permit()))
     finally:
         await probe.close()
 
