@@ -230,7 +230,10 @@ async def test_nobody_listens(port: int) -> None:
 async def test_reuses_a_connection_only_where_that_is_wanted(reuse: bool, connections: list[int]) -> None:
     async with answering(always(200)) as server:
         probe = probe_of(server.url, reuse=reuse)
-        results = [await probe.run(Run(id=f"run{n}", started=now(), timeout=TIMEOUT)) for n in range(3)]
+        results = [
+            await probe.run(Run(id=f"run{n}", started=now(), timeout=TIMEOUT, permit=any_permit()))
+            for n in range(3)
+        ]
         await probe.close()
         assert [asked.connection for asked in server.asked] == connections
     assert [result.reused for result in results] == [False, reuse, reuse]
@@ -240,7 +243,7 @@ async def test_opens_a_new_connection_when_the_kept_one_was_closed() -> None:
     async with answering(always(200, headers={"Connection": "close"})) as server:
         probe = probe_of(server.url, reuse=True)
         for n in range(3):
-            result = await probe.run(Run(id=f"run{n}", started=now(), timeout=TIMEOUT))
+            result = await probe.run(Run(id=f"run{n}", started=now(), timeout=TIMEOUT, permit=any_permit()))
             assert (result.outcome, result.reused) == (Outcome.OK, False)
         await probe.close()
         assert [asked.connection for asked in server.asked] == [1, 2, 3]
@@ -348,7 +351,7 @@ async def test_a_frozen_claim_takes_a_share_of_the_timeout_and_no_more(database:
         await blocking.execute("LOCK TABLE processed_messages")
         probe = probe_of(server.url, mode=Mode.NO_SIDE_EFFECTS, witness=witness)
         async with asyncio.timeout(TIMEOUT):
-            result = await probe.run(Run(id="run1", started=now(), timeout=2.0))
+            result = await probe.run(Run(id="run1", started=now(), timeout=2.0, permit=any_permit()))
         assert [is_signed(asked) for asked in server.asked] == [False]
     await blocking.close()
     assert (result.check, result.outcome) == (WebhookCheck.PATH, Outcome.OK)

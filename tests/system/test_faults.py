@@ -11,6 +11,7 @@ from prober.demo.process import Owner
 from prober.demo.stack import Stack
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.record import Kind
+from tests.system.daemon_stack import WIDE_CAP
 from tests.system.watching import Watched, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -31,7 +32,7 @@ async def watched() -> AsyncIterator[Watched]:
             probes=PROBES,
             target_settings={"rate_limit": {"requests": 2000}},
             target_config={"rate_limit": "2000/1m"},
-            config_sections={"outages": {"recovery_hold": "1s"}},
+            config_sections={"outages": {"recovery_hold": "1s"}, "cap": WIDE_CAP},
         )
         await stack.start_services()
         await stack.start_watcher()
