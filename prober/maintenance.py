@@ -1,7 +1,7 @@
 """Maintenance windows: times that the config keeps free of writes, by cron or once. Pure: `now` is a value.
 
-APScheduler's CronTrigger is the calendar. A window that a change to summer time would begin within the hour that
-does not exist begins with the hour after it; one that would begin in the hour that comes twice begins both times.
+APScheduler's CronTrigger is the calendar. A window that would begin in the hour that a change to summer time
+leaves out begins an hour later by the clock; one that would begin in the hour that comes twice begins both times.
 A window lasts its duration as time passes, not as clocks show it.
 """
 
@@ -19,8 +19,11 @@ from apscheduler.triggers.cron import CronTrigger
 
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _ITEM = re.compile(r"(?P<whole>\*)|(?P<first>\w+)(?:-(?P<last>\w+))?", re.ASCII)
-# Windows that join are told of as one, up to this far ahead (seconds); nobody plans further at three in the night.
-_FARTHEST = 31 * 86_400.0
+# So many windows that join are told of as one; the question is asked again when the last of them closes.
+_MOST_JOINED = 10
+# So many beginnings of a recurring window are looked at to see whether it closes before it opens again.
+_LOOKED_AT = 25
+_BEFORE_ANY_CHANGE = timedelta(hours=3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +57,16 @@ class Active:
 
 
 def active(windows: Iterable[Window], now: float) -> Active | None:
-    """The window that is open at the Unix time `now`, and until when one is without a gap; None when none is."""
+    """The window that is open at the Unix time `now`, and until when; windows that join are one."""
     windows = tuple(windows)
     found = _open_at(windows, now)
     if found is None:
         return None
     until = found.until
-    while until - now < _FARTHEST and (following := _open_at(windows, until)) is not None:
+    for _ in range(_MOST_JOINED):
+        following = _open_at(windows, until)
+        if following is None:
+            break
         until = following.until
     return Active(until, found.reason)
 
@@ -72,10 +78,29 @@ def next_change(windows: Iterable[Window], now: float) -> float:
     return found.until if found is not None else min((_begins(w, now) for w in windows), default=math.inf)
 
 
-def check_cron(text: str, zone: str) -> None:
-    """ValueError, with a sentence, for an expression that is none or that never comes."""
-    if _fire(text, zone, datetime(2024, 1, 1, tzinfo=UTC)) is None:
+def check_cron(text: str, zone: str, duration: float) -> None:
+    """ValueError, with a sentence, for an expression that is none, never comes, or comes again too soon."""
+    begins = _fire(text, zone, datetime(2024, 1, 1, tzinfo=UTC))
+    if begins is None:
         raise ValueError("expected a time that comes, found one on a day that no month has")
+    for _ in range(_LOOKED_AT):
+        again = _fire(text, zone, datetime.fromtimestamp(begins + 1, UTC))
+        if again is None:
+            return
+        if again < begins + duration:
+            raise ValueError(
+                "expected a window that closes before it opens again, found one that opens "
+                f"{_gap(again - begins)} later; give it a longer duration and fewer beginnings"
+            )
+        begins = again
+
+
+def _gap(seconds: float) -> str:
+    """How far apart two beginnings are, in the largest unit that divides it."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"
 
 
 def _open_at(windows: Sequence[Window], now: float) -> Active | None:
@@ -104,7 +129,15 @@ def _begins(window: Window, now: float) -> float:
 
 def _fire(cron: str, zone: str, since: datetime) -> float | None:
     """The first beginning at or after `since`, as a Unix time."""
-    fires = _trigger(cron, zone).get_next_fire_time(None, since)
+    zone_ = ZoneInfo(zone)
+    early = since - _BEFORE_ANY_CHANGE
+    if early.astimezone(zone_).utcoffset() == since.astimezone(zone_).utcoffset():
+        early = since
+    # CronTrigger finds a beginning in an hour that is left out only when it is asked before that hour.
+    fires = _trigger(cron, zone).get_next_fire_time(None, early)
+    while fires is not None and fires.timestamp() < since.timestamp():
+        after = datetime.fromtimestamp(fires.timestamp() + 1, UTC)
+        fires = _trigger(cron, zone).get_next_fire_time(None, after)
     return None if fires is None else float(fires.timestamp())
 
 

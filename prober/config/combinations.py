@@ -177,9 +177,9 @@ def _window(path: Path, window: MaintenanceWindow) -> Iterator[Fault]:
     if given not in (set(recurring), set(once)):
         found = f"found {' and '.join(sorted(given))}" if given else "found neither"
         yield Fault(path, f"{found}, expected cron and duration (a recurring window), or from and to (one window)")
-    elif window.cron is not None:
+    elif window.cron is not None and window.duration is not None:
         try:
-            check_cron(window.cron, window.timezone)
+            check_cron(window.cron, window.timezone, window.duration)
         except ValueError as error:
             yield Fault((*path, "cron"), str(error))
     elif window.begins is not None and window.ends is not None and window.ends <= window.begins:

@@ -249,7 +249,7 @@ class Config(Section):
     journal: Journal = Journal()
     cap: Cap = Cap()
     pause: Pause | None = None
-    maintenance: Annotated[tuple[MaintenanceWindow, ...], Field(strict=False, max_length=100)] = ()
+    maintenance: Annotated[tuple[MaintenanceWindow, ...], Field(strict=False, max_length=20)] = ()
 
     @model_validator(mode="before")
     @classmethod
