@@ -89,7 +89,7 @@ def check_cron(text: str, zone: str, duration: float) -> None:
             return
         if again < begins + duration:
             raise ValueError(
-                "expected a window that closes before it opens again, found one that opens "
+                "expected a window that closes before it opens again, found one that opens again "
                 f"{_gap(again - begins)} later; give it a longer duration and fewer beginnings"
             )
         begins = again

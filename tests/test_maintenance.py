@@ -137,8 +137,8 @@ def test_reads_cron_as_cron_does(cron: str, first: str) -> None:
         ("0 3 * * ²", "no day of the week"),
         ("0 3 1 * MON", "write two windows"),
         ("0 3 30 2 *", "no month has"),
-        ("0 * * * *", "opens 1h later"),
-        ("0 0,12 1 * *", "opens 12h later"),
+        ("0 * * * *", "opens again 1h later"),
+        ("0 0,12 1 * *", "opens again 12h later"),
     ],
 )
 def test_says_what_is_wrong_with_an_expression(cron: str, said: str) -> None:
