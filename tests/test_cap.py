@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import accumulate
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -62,14 +63,51 @@ def most(moments: list[tuple[float, int]], window: float) -> int:
     )
 
 
-@given(caps, events, st.sampled_from([0.0, 17.3, 1e6]), st.sampled_from([1e-3, 0.1, 1.0, 5.0, 60.0]))
+def assert_every_window_holds(cap: Cap, grants: list[tuple[float, int]]) -> None:
+    """From any grant to any later one no more than the burst and the rate's share of the time between."""
+    sums = list(accumulate((n for _, n in grants), initial=0))
+    for first, (begins, _) in enumerate(grants):
+        for last in range(first, len(grants)):
+            length = grants[last][0] - begins
+            assert sums[last + 1] - sums[first] <= cap.burst + cap.rate * (length + SMALL)
+
+
+@given(caps, events, st.sampled_from([0.0, 17.3, 1e6]))
 @settings(deadline=None)
 def test_no_window_ever_holds_more_than_the_burst_and_its_share(
-    cap: Cap, happenings: Events, start: float, window: float
+    cap: Cap, happenings: Events, start: float
 ) -> None:
     granted, _, _ = play(cap, happenings, start)
-    grants = [(g.at, g.demand.total) for g in granted]
-    assert most(grants, window) <= cap.burst + cap.rate * window + cap.rate * SMALL
+    assert_every_window_holds(cap, [(g.at, g.demand.total) for g in granted])
+
+
+@given(
+    st.sampled_from([0.5, 3.0, 10.0, 99.7]),
+    st.integers(1, 20),
+    st.lists(st.tuples(pauses, st.integers(1, 9), st.booleans()), min_size=1, max_size=25),
+    st.sampled_from([0.0, 1e6]),
+)
+@settings(deadline=None)
+def test_who_takes_all_that_can_be_had_and_gives_it_back_gets_no_more_than_that(
+    rate: float, burst: int, tries: list[tuple[float, int, bool]], start: float
+) -> None:
+    cap = Cap(rate=rate, burst=burst, in_flight=10_000, webhook=1, webhook_window=1.0)
+    usage, now = Usage(), start
+    grants: list[tuple[float, int]] = []
+    for passes, size, at_the_moment_it_was_told in tries:
+        now += passes
+        demand = Demand(pages=size)
+        for _ in range(30):
+            found = obstacle(cap, usage, demand, now)
+            if found is None:
+                usage = taken(cap, usage, demand, now)
+                usage = given_back(cap, usage, demand, webhook_sent=0, now=now)
+                grants.append((now, size))
+            elif at_the_moment_it_was_told and found.until < math.inf:
+                now = found.until
+            else:
+                break
+    assert_every_window_holds(cap, grants)
 
 
 @given(caps, events, st.sampled_from([0.0, 1e6]))

@@ -189,6 +189,33 @@ def test_one_who_waits_when_the_target_refuses_the_others_is_refused_too() -> No
     assert timeless(main) is SkipReason.RATE_LIMITED
 
 
+def test_a_permit_granted_in_the_moment_of_giving_up_is_given_back() -> None:
+    async def main() -> int:
+        gate = gate_of(in_flight=20)
+        first = permit_for(pages=20, gate=gate)
+        waiting = asyncio.create_task(gate.permit(Demand(pages=1), patience=60.0))
+        await asyncio.sleep(5.0)
+        first.close()  # which grants the one who waits
+        assert gate.in_flight == 1
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        return gate.in_flight
+
+    assert timeless(main) == 0
+
+
+def test_when_the_first_in_line_gives_up_the_next_has_its_turn() -> None:
+    async def main() -> tuple[Permit | SkipReason, bool, float]:
+        gate, loop = gate_of(), asyncio.get_running_loop()
+        permit_for(pages=20, gate=gate).close()
+        first = asyncio.create_task(gate.permit(Demand(pages=20), patience=0.5))
+        await asyncio.sleep(0)
+        second = await gate.permit(Demand(pages=1), patience=0.6)
+        return await first, isinstance(second, Permit), round(loop.time(), 3)
+
+    assert timeless(main) == (SkipReason.CAP, True, 0.5)
+
+
 wishes = st.lists(
     st.tuples(
         st.floats(0, 20),  # when it is asked for
