@@ -17,8 +17,8 @@ from prober.clock import now
 from prober.config import load_strict
 from prober.contract import SHIPPED, Contract, Webhook
 from prober.http1 import Client, Endpoint
-from prober.outcome import Mode, Outcome, Phase, WebhookCheck
-from prober.probes.base import Run
+from prober.outcome import Mode, Outcome, Phase, SkipReason, WebhookCheck
+from prober.probes.base import Permission, Run
 from prober.probes.database_session import DatabaseAddress
 from prober.probes.synthetic import Mark
 from prober.probes.webhook import WebhookProbe, WebhookSettings
@@ -57,6 +57,7 @@ def probe_of(
     intend: Intended | None = None,
     reuse: bool = False,
     contract: Webhook = CONTRACT,
+    permission: Permission | None = None,
 ) -> WebhookProbe:
     settings = WebhookSettings(
         mode=mode,
@@ -67,7 +68,7 @@ def probe_of(
         reuse_connection=reuse,
     )
     client = Client(Endpoint.parse(url))
-    return WebhookProbe(contract, settings, Mark("test"), client, witness, intend or Intended())
+    return WebhookProbe(contract, settings, Mark("test"), client, witness, intend or Intended(), permission)
 
 
 async def run_once(probe: WebhookProbe, timeout: float = TIMEOUT) -> WebhookResult:
@@ -356,3 +357,61 @@ async def test_a_frozen_claim_takes_a_share_of_the_timeout_and_no_more(database:
     await blocking.close()
     assert (result.check, result.outcome) == (WebhookCheck.PATH, Outcome.OK)
     assert result.duration < 2.0  # around the request alone, without the wait for the claim
+
+
+class AllowsFirst:
+    """A permission that is withdrawn after it has been asked so many times."""
+
+    fence: int | None = None
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def refusal(self, *, undo: bool = False) -> SkipReason | None:
+        self.times -= 1
+        return None if self.times >= 0 else SkipReason.PAUSED
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+async def test_while_writes_are_held_back_only_the_path_is_checked(mode: Mode) -> None:
+    witness = Witness(DatabaseAddress(dsn="postgresql://nobody@127.0.0.1:1/none"), instance="test")
+    async with answering(always(403, "no")) as server:
+        intended = Intended()
+        probe = probe_of(server.url, mode=mode, witness=witness, intend=intended, permission=AllowsFirst(0))
+        result = await run_once(probe)
+        (asked,) = server.asked
+    assert not is_signed(asked)
+    assert (result.outcome, result.check, result.awaited) == (Outcome.OK, WebhookCheck.PATH, None)
+    assert result.detail == "badly signed, and refused with 403; not delivered: paused"
+    assert intended.messages == []
+
+
+async def test_a_pause_that_comes_before_the_message_is_sent_still_holds_it_back() -> None:
+    async with answering(always(403, "no")) as server:
+        intended = Intended()
+        result = await run_once(probe_of(server.url, intend=intended, permission=AllowsFirst(1)))
+        (asked,) = server.asked
+    assert not is_signed(asked)
+    assert result.check is WebhookCheck.PATH
+    # It was written down already: whoever follows it finds that there is nothing.
+    assert result.awaited == intended.messages[0]
+
+
+async def test_a_pause_that_comes_after_the_claim_holds_the_message_back_and_the_claim_is_followed(
+    database: str,
+) -> None:
+    looking = await asyncpg.connect(database)
+    await looking.execute(SCHEMA)
+    witness = Witness(DatabaseAddress(dsn=database), instance="test")
+    async with answering(always(403, "no")) as server:
+        probe = probe_of(server.url, mode=Mode.NO_SIDE_EFFECTS, witness=witness, permission=AllowsFirst(2))
+        result = await run_once(probe)
+        (asked,) = server.asked
+    await witness.close()
+    claimed = await looking.fetchval(
+        'SELECT count(*) FROM processed_messages WHERE "messageSid" = $1', result.message_sid
+    )
+    await looking.close()
+    assert not is_signed(asked)
+    assert claimed == 1
+    assert result.awaited is not None
