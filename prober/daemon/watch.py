@@ -113,11 +113,11 @@ class Watch:
             self._publish(ProbeSkipped(probe=self.name, reason=SkipReason.OVERRUN, count=start.skipped))
         permit = self._not_now() or await self._permitted()
         if isinstance(permit, SkipReason):
-            self._publish(ProbeSkipped(probe=self.name, reason=permit))
-            if permit is SkipReason.CAP:
-                self._publish(CapHit(probe=self.name))
-            return permit is SkipReason.CAP and self._urgent
+            return self._skip(permit)
         try:
+            # Asked again: a pause may have begun while the permit was waited for.
+            if (refused := self._held_back()) is not None:
+                return self._skip(refused)
             result = await self._run(start.urgent, permit)
         finally:
             permit.close()
@@ -137,12 +137,21 @@ class Watch:
     def _urgent(self) -> bool:
         return self.tracking is not None and self.tracking.urgent
 
+    def _skip(self, reason: SkipReason) -> bool:
+        """Leave this turn out; says whether the next one is urgent."""
+        self._publish(ProbeSkipped(probe=self.name, reason=reason))
+        if reason is SkipReason.CAP:
+            self._publish(CapHit(probe=self.name))
+        return reason is SkipReason.CAP and self._urgent
+
+    def _held_back(self) -> SkipReason | None:
+        return self._permission.refusal() if self._watched.only_writes else None
+
     def _not_now(self) -> SkipReason | None:
         """Why this turn is left out, before anybody is asked."""
-        watched = self._watched
-        if watched.only_writes and (refused := self._permission.refusal()) is not None:
+        if (refused := self._held_back()) is not None:
             return refused
-        if watched.needs & self._down().keys():
+        if self._watched.needs & self._down().keys():
             return SkipReason.DEPENDENCY_DOWN
         self._backoff, due = backoff.turn(self._backoff)
         return None if due else SkipReason.BACKOFF
