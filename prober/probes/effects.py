@@ -18,6 +18,7 @@ from prober.contract import Claimed, Full, Repeats, Webhook
 from prober.event import WebhookSettled
 from prober.judge.loss import Sighting, Waited, settle
 from prober.outcome import Mode, Settlement
+from prober.probes.base import Permission, Unrestricted
 from prober.probes.witness import NotAskable, Witness
 from prober.result import AwaitedWebhook
 
@@ -95,12 +96,14 @@ class EffectWatch:
         deadline: float,
         service_clock: Callable[[], float],
         observer: Observer,
+        permission: Permission | None = None,
     ) -> None:
         self._contract = contract
         self._witness = witness
         self._deadline = deadline
         self._service_clock = service_clock
         self._observer = observer
+        self._permission = permission or Unrestricted()
         self._followed: dict[str, _Followed] = {}
         self._woken = asyncio.Event()
         self._looked = asyncio.Event()
@@ -190,7 +193,8 @@ class EffectWatch:
             nothing = Sighting(effects=0, done=False)
             for message in group:
                 await self._judge(self._followed[message.message_sid], seen.get(message.message_sid, nothing))
-        for group in _grouped(f.message for f in due if self._is_over(f)):
+        over = [f.message for f in due if self._is_over(f)]
+        for group in _grouped(over) if self._permission.refusal() is None else []:
             await self._clean(group)
         self._looked.set()
         self._postpone(due)

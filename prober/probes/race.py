@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
+from prober.cap import Demand, race_requests
 from prober.clock import now
 from prober.contract import Race
 from prober.http1 import Client
 from prober.judge.race import RaceVerdict, judge_race
 from prober.outcome import Ask, Outcome, ProbeName, RaceOutcome
 from prober.probes.accept import Accepts
-from prober.probes.base import Run
+from prober.probes.base import Permission, Run, Unrestricted
 from prober.probes.heat import Heat, Lanes
 from prober.probes.race_witness import RaceWitness
 from prober.probes.synthetic import Mark
@@ -63,6 +64,7 @@ class RaceProbe:
         client: Client,
         witness: Witness,
         intend: Intend,
+        permission: Permission | None = None,
     ) -> None:
         self._contract = contract
         self._settings = settings
@@ -73,7 +75,9 @@ class RaceProbe:
         self._accepts = Accepts(contract, mark, client.endpoint, settings.bearer_token)
         self._rows = RaceWitness(contract, mark, client, witness)
         self._vendors = mark.vendors(settings.vendors)
+        self._permission = permission or Unrestricted()
         self._split_due = float("-inf")
+        self.demand = Demand(routing=race_requests(settings.vendors))
 
     async def run(self, run: Run) -> RaceResult:
         """Make an order, race for it, judge, and clean up whatever happened in between."""
@@ -102,6 +106,8 @@ class RaceProbe:
         """Nothing is held between runs."""
 
     async def _create(self, run: Run, heat: Heat) -> None:
+        if (refused := self._permission.refusal()) is not None:
+            raise NotAskable(Outcome.SETUP_FAILED, f"writes are held back: {refused}")
         await self._intend(run.id, heat.order_id)
         await self._witness.run(self._contract.create, self._values(heat), timeout=WORK_TIMEOUT)
 
@@ -123,6 +129,8 @@ class RaceProbe:
         history = RaceHistory(answers=heat.answers, rows=rows, page_winner=page_winner)
         if rows is None or not rows.locked_vendor or judge_race(history).outcome is not RaceOutcome.ONE_WINNER:
             return history
+        if self._permission.refusal() is not None:
+            return history
         later = [
             await self._ask(run, heat, heat.routing_id, rows.locked_vendor, Ask.AGAIN),
             await self._ask(run, heat, heat.routing_id, self._mark.late_vendor, Ask.LATE),
@@ -137,7 +145,7 @@ class RaceProbe:
 
     async def _ask(self, run: Run, heat: Heat, routing_id: str, vendor: str, ask: Ask) -> VendorAnswer:
         accept = self._accepts.make(run, heat.order_id, routing_id, vendor, ask)
-        exchange = await self._client.exchange(accept.request, timeout=run.timeout)
+        exchange = await self._client.exchange(run.permit, accept.request, timeout=run.timeout)
         return self._accepts.read(accept, exchange, heat.released.mono)
 
     async def _second_routing(
@@ -146,6 +154,8 @@ class RaceProbe:
         """Open another routing of the order and let a vendor accept there that has not won."""
         routing_id = self._mark.second_routing(run.id)
         values = self._values(heat, routing_id)
+        if self._permission.refusal() is not None:
+            return [], None
         try:
             await self._witness.run(self._contract.second_routing, values, timeout=WORK_TIMEOUT)
         except NotAskable:
@@ -184,6 +194,8 @@ class RaceProbe:
     async def _clean(self, heat: Heat) -> int:
         """Remove an order and count what is still there; -1 when that could not be done or asked."""
         values = self._values(heat)
+        if self._permission.refusal(undo=True) is not None:
+            return -1
         try:
             await self._witness.run(self._contract.cleanup, values, timeout=WORK_TIMEOUT)
             return await self._witness.count(self._contract.leftovers, values, timeout=WORK_TIMEOUT)

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from prober.cap import Demand
+from prober.gate import Permit
 from prober.http1 import Client, Connection, Exchange
 from prober.outcome import Mode, Outcome, ProbeName, WebhookCheck
-from prober.probes.base import Run
-from prober.probes.webhook_answer import read_delivery, read_refusal, retry_after
+from prober.probes.base import Permission, Run, Unrestricted
+from prober.probes.webhook_answer import read_delivery, read_refusal
 from prober.probes.webhook_message import Message, Messages, Signing
 from prober.probes.witness import NotAskable
 from prober.result import AwaitedWebhook, WebhookResult
@@ -31,11 +33,15 @@ class WebhookProbe:
     """
 
     name = ProbeName.WEBHOOK
+    demand = Demand(webhook=1)
 
-    def __init__(self, messages: Messages, client: Client, intend: Intend) -> None:
+    def __init__(
+        self, messages: Messages, client: Client, intend: Intend, permission: Permission | None = None
+    ) -> None:
         self._messages = messages
         self._client = client
         self._intend = intend
+        self._permission = permission or Unrestricted()
         self._kept: Connection | None = None
         self._full_due = float("-inf")
 
@@ -44,19 +50,35 @@ class WebhookProbe:
         message, mode = self._messages.compose(run), self._mode(run)
         if mode is Mode.NO_SIDE_EFFECTS and not self._messages.claims:
             return await self._send(run, message, mode, WebhookCheck.PATH)
+        check, remark = self._allowed()
+        if check is WebhookCheck.PATH:
+            return await self._send(run, message, mode, check, remark)
         awaited = self._messages.awaited(run, message, mode)
         await self._intend(awaited)
-        if mode is Mode.FULL:
-            return replace(await self._send(run, message, mode, WebhookCheck.DELIVERY), awaited=awaited)
+        if mode is Mode.NO_SIDE_EFFECTS:
+            check, remark = await self._claimed(run, message)
+        else:
+            check, remark = self._allowed()
+        # A claim whose answer was lost may have been committed: its row is looked for as well.
+        return replace(await self._send(run, message, mode, check, remark), awaited=awaited)
+
+    def _allowed(self) -> tuple[WebhookCheck, str]:
+        """What may be sent right now, and what is to be said of it."""
+        refused = self._permission.refusal()
+        if refused is not None:
+            return WebhookCheck.PATH, f"; not delivered: {refused}"
+        return WebhookCheck.DELIVERY, ""
+
+    async def _claimed(self, run: Run, message: Message) -> tuple[WebhookCheck, str]:
+        """Claim the message, if that is still allowed, and say what may be sent then."""
+        check, remark = self._allowed()
+        if check is WebhookCheck.PATH:
+            return check, remark
         try:
             await self._messages.claim(message, run.timeout * CLAIM_SHARE)
         except NotAskable as why:
-            remark = f"; not delivered, no claim: {why.detail}"
-            result = await self._send(run, message, mode, WebhookCheck.PATH, remark)
-        else:
-            result = await self._send(run, message, mode, WebhookCheck.DELIVERY)
-        # A claim whose answer was lost may have been committed: its row is looked for as well.
-        return replace(result, awaited=awaited)
+            return WebhookCheck.PATH, f"; not delivered, no claim: {why.detail}"
+        return self._allowed()
 
     async def close(self) -> None:
         """Drop the connection that is kept where reuse is wanted."""
@@ -72,12 +94,13 @@ class WebhookProbe:
         self._full_due = run.started.mono + settings.full_every
         return Mode.FULL
 
-    async def _exchange(self, request: bytes, timeout: float) -> Exchange:
+    async def _exchange(self, permit: Permit, request: bytes, timeout: float) -> Exchange:
         if not self._messages.settings.reuse_connection:
-            return await self._client.exchange(request, timeout=timeout)
+            return await self._client.exchange(permit, request, timeout=timeout)
         if self._kept is not None and self._kept.usable:
+            self._kept.renew(permit)
             return await self._kept.exchange(request, timeout=timeout)
-        opened = await self._client.connect(timeout=timeout)
+        opened = await self._client.connect(permit, timeout=timeout)
         if isinstance(opened, Exchange):
             return opened
         self._kept = opened
@@ -89,7 +112,7 @@ class WebhookProbe:
         contract = self._messages.contract
         signing = Signing.FORGED if check is WebhookCheck.PATH else Signing.RIGHTLY
         request = self._messages.request(run, message, signing)
-        exchange = await self._exchange(request.content, run.timeout)
+        exchange = await self._exchange(run.permit, request.content, run.timeout)
         if check is WebhookCheck.PATH:
             outcome, detail = read_refusal(contract.path_check.refused, exchange, "a badly signed message")
             if outcome is Outcome.VIOLATION:
@@ -113,6 +136,6 @@ class WebhookProbe:
             phases=exchange.phases,
             reused=exchange.reused,
             sent=exchange.sent is not None,
-            retry_after=retry_after(exchange),
+            retry_after=exchange.answer.retry_after if exchange.answer and code in (429, 503) else None,
             tls_not_after=exchange.tls_not_after,
         )

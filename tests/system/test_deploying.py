@@ -29,8 +29,9 @@ from prober.demo.stack import FROM_NUMBER, Stack
 from prober.doctor.database import examine_database
 from prober.doctor.redis import examine_redis
 from prober.doctor.walk import examine
+from prober.gate import Permit
 from prober.outcome import Mode, StepVerdict
-from prober.probes.base import Run
+from prober.probes.base import Run, Unrestricted
 from prober.probes.synthetic import Mark, new_message_sid, new_run_id
 from prober.probes.witness import NotAskable, Witness
 from prober.result import (
@@ -96,14 +97,21 @@ async def nothing(*_: object) -> None:
 
 async def shortcomings(config: Config, contract: Contract) -> list[str]:
     """Run every probe, a race, the effect and clean-up of a message, and the look at the fixtures: what fails."""
-    assembled = assemble(config, contract, Intentions(webhook=nothing, order=nothing))
+    assembled = assemble(config, contract, Intentions(webhook=nothing, order=nothing), Unrestricted())
     found: list[str] = []
     try:
         for watched in assembled.watched:
             for urgent in (False, True) if watched.tracking and watched.tripwire else (False,):
                 started = now()
-                run = Run(id=new_run_id(started.wall), started=started, timeout=TIMEOUT, urgent=urgent)
-                result = await watched.probe.run(run)
+                permit = await assembled.gate.permit(watched.demand, patience=TIMEOUT)
+                assert isinstance(permit, Permit)
+                run = Run(
+                    id=new_run_id(started.wall), started=started, timeout=TIMEOUT, urgent=urgent, permit=permit
+                )
+                try:
+                    result = await watched.probe.run(run)
+                finally:
+                    permit.close()
                 found += shortcomings_of(result, urgent=urgent)
                 if isinstance(result, WebhookResult) and result.awaited is not None:
                     found += await message_shortcomings(contract, assembled, result.awaited, result.accepted)
@@ -335,7 +343,7 @@ async def redis_of(stack: Stack, version: int) -> tuple[RedisServer, str, dict[s
 
 async def redis_shortcomings(client: Redis, config: Config, contract: Contract) -> list[str]:
     """What the Redis probe, its tripwire and the doctor cannot do, and whether our name can be seen."""
-    assembled = assemble(config, contract, Intentions(webhook=nothing, order=nothing))
+    assembled = assemble(config, contract, Intentions(webhook=nothing, order=nothing), Unrestricted())
     watched = next(each for each in assembled.watched if each.probe.name == "redis")
     found: list[str] = []
     try:
