@@ -100,7 +100,6 @@ class WebhookCheckResult(Result):
     mode: Mode
     attempts: tuple[Attempt, ...] = ()
     violations: tuple[Violation, ...] = ()
-    retry_after: float | None = None
     awaited: tuple[AwaitedWebhook, ...] = ()  # what may exist in the target because of this run
 
 
@@ -229,3 +228,4 @@ class HealthResult(Result):
     pages: tuple[PageAnswer, ...] = ()
     lies: tuple[str, ...] = ()  # paths of pages that claim health while a service is down by our probes
     missing_routes: tuple[str, ...] = ()
+    routes_not_asked: tuple[str, ...] = ()  # of which nothing is known by this run

@@ -19,9 +19,10 @@ from prober.clock import Instant, now
 from prober.config.model import Config
 from prober.contract import Contract
 from prober.daemon.assembly import Assembled, Intentions, assemble
-from prober.daemon.leadership import leadership_of, permission_of
+from prober.daemon.leadership import leadership_of
 from prober.daemon.masked import MaskedSink
 from prober.daemon.outlet import Outlet, Sink, tell_journal_news
+from prober.daemon.permission import Paused, paused_by, permission_of
 from prober.daemon.reactions import MESSAGES, Reactions
 from prober.daemon.sweep import ORDERS, OrderSweep
 from prober.daemon.violations import ViolationWatch
@@ -62,7 +63,9 @@ class Ending(IntEnum):
 class Daemon:
     """One prober process, from its start to its end."""
 
-    def __init__(self, config: Config, contract: Contract, journal: Journal, sink: Sink, stop: _Stop) -> None:
+    def __init__(
+        self, config: Config, contract: Contract, journal: Journal, sink: Sink, stop: _Stop, paused: Paused
+    ) -> None:
         self._config = config
         self._contract = contract
         self._journal = journal
@@ -70,7 +73,7 @@ class Daemon:
         self._outlet = Outlet(journal, sink)
         self._stop = stop
         self._leadership = leadership_of(config, self._publish)
-        self._permission = permission_of(self._leadership)
+        self._permission = permission_of(config, paused, self._leadership)
         self._service_clock = ServiceClock(time.monotonic())
         self._watches: list[Watch] = []
 
@@ -95,7 +98,9 @@ class Daemon:
                 recovery_successes=config.outages.recovery_successes,
                 publish=self._publish,
                 reactions=reactions,
+                gate=assembled.gate,
                 permission=self._permission,
+                down=self._down_since,
                 offset=n * STAGGER,
             )
             for n, watched in enumerate(assembled.watched)
@@ -121,6 +126,7 @@ class Daemon:
         others = [
             asyncio.create_task(self._measure_lag(), name="lag"),
             asyncio.create_task(violations.forever(), name="violations"),
+            asyncio.create_task(self._permission.tell_changes(self._publish), name="restrictions"),
         ]
         if self._leadership is None:
             self._publish(Leading(leading=True, at=now()))
@@ -149,7 +155,7 @@ class Daemon:
         _, unfinished = await asyncio.wait(probing, timeout=self._config.shutdown_timeout * FINISH_SHARE)
         for task in unfinished:
             task.cancel()
-        # Where no write may begin no row may be removed: they stay in the journal, for the next start.
+        # While writes are held back no row may be removed: they stay in the journal, for the next start.
         drains = effects is not None and self._permission.refusal() is None
         settling = [asyncio.create_task(effects.drained())] if effects is not None and drains else []
         # A race that is cut off removes its order on the way out; a message has its rows removed once it is done.
@@ -165,6 +171,9 @@ class Daemon:
             else:
                 self._service_clock.went_down(event.probe, event.outage.began.mono)
         self._outlet.publish(event)
+        if isinstance(event, OutageChanged) and event.probe is ProbeName.WEBHOOK and event.state is OutageState.UP:
+            for watch in self._watches:
+                watch.relax()
 
     def _reactions(self, restored: Restored) -> Reactions:
         race = self._config.probes.race
@@ -285,8 +294,12 @@ def _resumed(watched: Watched, restored: Restored) -> Watched:
 async def run_daemon(config: Config, contract: Contract, web: WebSettings, redact: Callable[[str], str]) -> Ending:
     """Run until SIGTERM or SIGINT, or until the web process is gone."""
     stop = _Stop()
+    paused = paused_by(config, now())
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.asked_to)
+        loop.add_signal_handler(number, stop.asked_to)
+    loop.add_signal_handler(signal.SIGUSR1, lambda: paused.begin(now(), "signal SIGUSR1"))
+    loop.add_signal_handler(signal.SIGUSR2, paused.end)
     try:
         link = await Link.start(
             config.listen.host,
@@ -311,7 +324,7 @@ async def run_daemon(config: Config, contract: Contract, web: WebSettings, redac
     try:
         async with journal:
             log.info("prober runs", instance=config.instance, listen=link.ready.url, version=__version__)
-            return await Daemon(config, contract, journal, MaskedSink(link, redact), stop).run()
+            return await Daemon(config, contract, journal, MaskedSink(link, redact), stop, paused).run()
     finally:
         await link.close()
 

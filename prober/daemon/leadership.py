@@ -19,7 +19,6 @@ from prober.event import Event, Leading
 from prober.judge import lease
 from prober.judge.lease import Asking, Lease, Row
 from prober.outcome import SkipReason
-from prober.probes.base import Permission, Unrestricted
 from prober.probes.database_outcome import database_failure
 from prober.probes.database_session import MARK, DatabaseAddress, DatabaseSession, open_database
 from prober.probes.lease_table import LeaseTable
@@ -205,8 +204,3 @@ def leadership_of(
         publish=publish,
         gained=gained,
     )
-
-
-def permission_of(leadership: Leadership | None) -> Permission:
-    """What holds writes back: nothing, where no replicas are elected."""
-    return Unrestricted() if leadership is None else leadership

@@ -12,10 +12,12 @@ from prober.contract import Contract
 from prober.daemon.assembly import Intentions, assemble
 from prober.daemon.leadership import leadership_of
 from prober.daemon.once_effects import CheckedEffects, Line
+from prober.daemon.permission import WritePermission, paused_by, permission_of
 from prober.daemon.watch import Watched
+from prober.gate import NO_PERMIT, Gate
 from prober.judge.outage import INCONCLUSIVE
-from prober.outcome import Mode, Outcome
-from prober.probes.base import Permission, Run, Unrestricted
+from prober.outcome import Mode, Outcome, SkipReason
+from prober.probes.base import Run
 from prober.probes.synthetic import new_run_id
 from prober.result import (
     DatabaseResult,
@@ -26,38 +28,44 @@ from prober.result import (
     WebhookResult,
 )
 
+# The probes of a check all ask at once, and wait for each other where the caps want that (seconds).
+PATIENCE_FOR_PERMIT = 10.0
+
 VIOLATIONS = frozenset({Outcome.VIOLATION, Outcome.FORGED_ACCEPTED})
 
 
 async def check_once(config: Config, contract: Contract) -> list[Line]:
     """Run every probe once, all at the same time, and follow the webhooks to their effects.
 
-    Where replicas are elected it writes only if the lease is to be had at once, and gives it back.
+    A pause or a maintenance window holds here too; where replicas are elected it writes only if the lease is to be
+    had at once, and gives it back.
     """
     async with _permitted(config) as permission:
         assembled = assemble(config, contract, Intentions(webhook=_nothing, order=_nothing), permission)
         try:
-            outcomes = await asyncio.gather(*(_run(watched, permission) for watched in assembled.watched))
-            lines = [each if isinstance(each, Line) else _line(each) for each in outcomes]
+            runs = [_run(watched, assembled.gate, permission) for watched in assembled.watched]
+            results = await asyncio.gather(*runs)
+            lines = [result if isinstance(result, Line) else _line(result) for result in results]
             if assembled.witness is not None:
-                results = [each for each in outcomes if isinstance(each, Result)]
-                lines += await CheckedEffects(config, contract, assembled.witness).lines(results)
+                ran = [result for result in results if not isinstance(result, Line)]
+                lines += await CheckedEffects(config, contract, assembled.witness).lines(ran)
             return lines
         finally:
             await assembled.close()
 
 
 @asynccontextmanager
-async def _permitted(config: Config) -> AsyncIterator[Permission]:
+async def _permitted(config: Config) -> AsyncIterator[WritePermission]:
     """What may be written during a check."""
+    paused = paused_by(config, now())
     leadership = leadership_of(config, lambda _: None)
     if leadership is None:
-        yield Unrestricted()
+        yield permission_of(config, paused)
         return
     await leadership.try_once()
     keeping = asyncio.create_task(leadership.forever())
     try:
-        yield leadership
+        yield permission_of(config, paused, leadership)
     finally:
         keeping.cancel()
         await asyncio.wait([keeping])
@@ -68,15 +76,28 @@ async def _nothing(*_: object) -> None:
     """A check removes what it makes before it ends, and keeps no journal."""
 
 
-async def _run(watched: Watched, permission: Permission) -> Result | Line:
+async def _run(watched: Watched, gate: Gate, permission: WritePermission) -> Result | Line:
     if watched.only_writes and (refused := permission.refusal()) is not None:
-        why = f"not run, since it writes: {refused}"
-        name = watched.probe.name
-        return Line(name=name, verdict="unknown", outcome=Outcome.NOT_KNOWN, seconds=None, sentence=why)
+        if refused is SkipReason.NOT_LEADER:
+            return _not_run(watched, "another replica holds the lease")
+        return _not_run(watched, permission.restrictions(now()).sentence)
+    permit = NO_PERMIT
+    if watched.demand.total:
+        granted = await gate.permit(watched.demand, patience=PATIENCE_FOR_PERMIT)
+        if isinstance(granted, SkipReason):
+            return _not_run(watched, f"no request was allowed within {PATIENCE_FOR_PERMIT:g} s: {granted}")
+        permit = granted
     started = now()
-    return await watched.probe.run(
-        Run(id=new_run_id(started.wall), started=started, timeout=watched.timing.timeout)
-    )
+    run = Run(id=new_run_id(started.wall), started=started, timeout=watched.timing.timeout, permit=permit)
+    try:
+        return await watched.probe.run(run)
+    finally:
+        permit.close()
+
+
+def _not_run(watched: Watched, why: str) -> Line:
+    name = watched.probe.name
+    return Line(name=name, verdict="unknown", outcome="not_known", seconds=None, sentence=f"not run: {why}")
 
 
 def _line(result: Result) -> Line:

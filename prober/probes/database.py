@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 import asyncpg
 
 from prober.clock import Instant, now
-from prober.outcome import Outcome, ProbeName
+from prober.outcome import Outcome, ProbeName, SkipReason
 from prober.probes.base import Permission, Run, Unrestricted
-from prober.probes.database_outcome import UNWRITABLE, UnwritableError, database_failure
+from prober.probes.database_outcome import UNWRITABLE, UnwritableError, database_failure, is_about_writing
 from prober.probes.database_session import MARK, DatabaseAddress, DatabaseSession, open_database
 from prober.probes.database_stats import AppPool, read_stats
-from prober.probes.network_outcome import Failure
+from prober.probes.network_outcome import Failure, UntriedError
 from prober.probes.schema import FENCED_STATE, fenced, insert_heartbeat, update_heartbeat
 from prober.result import DatabaseResult, DatabaseStats
 
@@ -71,10 +71,11 @@ class DatabaseProbe:
         self._write_in_doubt = True  # whether to look before writing, see _write
         self._permission = permission or Unrestricted()
         self._lease = lease
+        self._unwritable: Exception | None = None  # why the last write failed, though the server was there
 
     async def run(self, run: Run) -> DatabaseResult:
         """SELECT 1 and the heartbeat; when urgent, on a connection opened afresh; without the heartbeat where no
-        write may be.
+        write may be. That it can be read says nothing of a database whose last write was refused.
 
         `duration` ends with the last of these answers: the statistics are read after them, within the same
         timeout. A connection that was closed between two runs is opened anew, since nothing was asked of it; one
@@ -89,7 +90,7 @@ class DatabaseProbe:
                 session = await self._connected(run)
                 try:
                     await self._operate(session, found.operations)
-                except (asyncpg.PostgresError, UnwritableError) as refused:
+                except (asyncpg.PostgresError, UnwritableError, UntriedError) as refused:
                     trouble = refused  # it is there: what it tells of itself may say why
                 answered = time.monotonic()
                 await self._look_closer(session, run, found, trouble is None)
@@ -119,14 +120,25 @@ class DatabaseProbe:
 
     async def _operate(self, session: DatabaseSession, operations: dict[str, float]) -> None:
         _, operations["select"] = await session.timed("SELECT 1")
-        if self._permission.refusal() is not None:
+        if refused := self._permission.refusal():
+            self._untried(refused)
             return
         try:
             operations["write"] = await self._write(session)
-        except asyncpg.PostgresError as error:
-            if error.sqlstate != FENCED_STATE:
-                raise
-            # Another replica writes now: that says nothing of the database.
+        except (asyncpg.PostgresError, UnwritableError) as error:
+            if isinstance(error, asyncpg.PostgresError) and error.sqlstate == FENCED_STATE:
+                self._untried(SkipReason.NOT_LEADER)
+                return
+            self._unwritable = error if is_about_writing(error) else None
+            raise
+        self._unwritable = None
+
+    def _untried(self, refused: SkipReason) -> None:
+        """Raise what the last write was refused for, since nothing has shown that it is over."""
+        if refused is SkipReason.NOT_LEADER:
+            self._unwritable = None  # whoever writes now will see
+        if self._unwritable is not None:
+            raise UntriedError(self._unwritable, refused)
 
     async def _write(self, session: DatabaseSession) -> float:
         """Update the heartbeat and return the latency.

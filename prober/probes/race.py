@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
+from prober.cap import Demand, race_requests
 from prober.clock import now
 from prober.contract import Race
 from prober.http1 import Client, Exchange
@@ -72,11 +73,12 @@ class RaceProbe:
         self._client = client
         self._witness = witness
         self._intend = intend
-        self._permission = permission or Unrestricted()
         self._accepts = Accepts(contract, mark, client.endpoint, settings.bearer_token)
         self._rows = RaceWitness(contract, mark, client, witness)
         self._vendors = mark.vendors(settings.vendors)
+        self._permission = permission or Unrestricted()
         self._split_due = float("-inf")
+        self.demand = Demand(routing=race_requests(settings.vendors))
 
     async def run(self, run: Run) -> RaceResult:
         """Make an order, race for it, judge, and clean up whatever happened in between."""
@@ -107,10 +109,12 @@ class RaceProbe:
     def _judged(self, heat: Heat, history: RaceHistory) -> RaceVerdict:
         if heat.held_back is None:
             return judge_race(history)
-        sentence = f"given up before the accepts were released: no write may begin ({heat.held_back})"
+        sentence = f"given up before the accepts were released: writes are held back ({heat.held_back})"
         return RaceVerdict(RaceOutcome.SETUP_FAILED, sentence)
 
     async def _create(self, run: Run, heat: Heat) -> None:
+        if (refused := self._permission.refusal()) is not None:
+            raise NotAskable(Outcome.SETUP_FAILED, f"writes are held back: {refused}")
         await self._intend(run.id, heat.order_id)
         await self._witness.run(self._contract.create, self._values(heat), timeout=WORK_TIMEOUT)
 
@@ -147,7 +151,9 @@ class RaceProbe:
     async def _ask(self, run: Run, heat: Heat, routing_id: str, vendor: str, ask: Ask) -> list[VendorAnswer]:
         """What a vendor was answered; nothing where no write may begin any more."""
         accept = self._accepts.make(run, heat.order_id, routing_id, vendor, ask, self._permission.fence)
-        sent = await send_write(self._client, self._permission, accept.fence, accept.request, timeout=run.timeout)
+        sent = await send_write(
+            self._client, run.permit, self._permission, accept.fence, accept.request, timeout=run.timeout
+        )
         return [self._accepts.read(accept, sent, heat.released.mono)] if isinstance(sent, Exchange) else []
 
     async def _second_routing(
@@ -156,6 +162,8 @@ class RaceProbe:
         """Open another routing of the order and let a vendor accept there that has not won."""
         routing_id = self._mark.second_routing(run.id)
         values = self._values(heat, routing_id)
+        if self._permission.refusal() is not None:
+            return [], None
         try:
             await self._witness.run(self._contract.second_routing, values, timeout=WORK_TIMEOUT)
         except NotAskable:
@@ -194,6 +202,8 @@ class RaceProbe:
     async def _clean(self, heat: Heat) -> int:
         """Remove an order and count what is still there; -1 when that could not be done or asked."""
         values = self._values(heat)
+        if self._permission.refusal(undo=True) is not None:
+            return -1
         try:
             await self._witness.run(self._contract.cleanup, values, timeout=WORK_TIMEOUT)
             return await self._witness.count(self._contract.leftovers, values, timeout=WORK_TIMEOUT)

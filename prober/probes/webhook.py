@@ -1,8 +1,7 @@
 """The webhook probe: a correctly signed synthetic message, and how its delivery was answered.
 
-In mode `no_side_effects` the MessageSid is claimed first by a committed insert. Without a claim, and where no
-write may begin, nothing is sent but the path check, which has no side effect: a badly signed message that has to
-be refused.
+In mode `no_side_effects` the MessageSid is claimed first by a committed insert. Without a claim nothing is
+sent but the path check, which has no side effect: a badly signed message that has to be refused.
 """
 
 from __future__ import annotations
@@ -10,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from prober.cap import Demand
 from prober.http1 import Client, Connection, Exchange
 from prober.outcome import Mode, Outcome, ProbeName, SkipReason, WebhookCheck
-from prober.probes.base import Run, refusal_under
-from prober.probes.webhook_answer import read_delivery, read_refusal, retry_after
+from prober.probes.base import Permission, Run, Unrestricted, refusal_under
+from prober.probes.webhook_answer import read_delivery, read_refusal
 from prober.probes.webhook_message import Message, Messages, Request, Signing
 from prober.probes.witness import NotAskable
 from prober.result import AwaitedWebhook, WebhookResult
@@ -32,11 +32,15 @@ class WebhookProbe:
     """
 
     name = ProbeName.WEBHOOK
+    demand = Demand(webhook=1)
 
-    def __init__(self, messages: Messages, client: Client, intend: Intend) -> None:
+    def __init__(
+        self, messages: Messages, client: Client, intend: Intend, permission: Permission | None = None
+    ) -> None:
         self._messages = messages
         self._client = client
         self._intend = intend
+        self._permission = permission or Unrestricted()
         self._kept: Connection | None = None
         self._full_due = float("-inf")
 
@@ -45,21 +49,33 @@ class WebhookProbe:
         message, mode = self._messages.compose(run), self._mode(run)
         if mode is Mode.NO_SIDE_EFFECTS and not self._messages.claims:
             return await self._send(run, message, mode, WebhookCheck.PATH)
-        if (refused := self._messages.permission.refusal()) is not None:
-            return await self._send(run, message, mode, WebhookCheck.PATH, _not_delivered(refused))
+        check, remark = self._allowed()
+        if check is WebhookCheck.PATH:
+            return await self._send(run, message, mode, check, remark)
         awaited = self._messages.awaited(run, message, mode)
         await self._intend(awaited)
-        if mode is Mode.FULL:
-            return replace(await self._send(run, message, mode, WebhookCheck.DELIVERY), awaited=awaited)
+        if mode is Mode.NO_SIDE_EFFECTS:
+            check, remark = await self._claimed(run, message)
+        # A claim whose answer was lost may have been committed: its row is looked for as well.
+        return replace(await self._send(run, message, mode, check, remark), awaited=awaited)
+
+    def _allowed(self) -> tuple[WebhookCheck, str]:
+        """What may be sent right now, and what is to be said of it."""
+        refused = self._permission.refusal()
+        if refused is not None:
+            return WebhookCheck.PATH, _not_delivered(refused)
+        return WebhookCheck.DELIVERY, ""
+
+    async def _claimed(self, run: Run, message: Message) -> tuple[WebhookCheck, str]:
+        """Claim the message, if that is still allowed, and say what may be sent then."""
+        check, remark = self._allowed()
+        if check is WebhookCheck.PATH:
+            return check, remark
         try:
             await self._messages.claim(message, run.timeout * CLAIM_SHARE)
         except NotAskable as why:
-            remark = f"; not delivered, no claim: {why.detail}"
-            result = await self._send(run, message, mode, WebhookCheck.PATH, remark)
-        else:
-            result = await self._send(run, message, mode, WebhookCheck.DELIVERY)
-        # A claim whose answer was lost may have been committed: its row is looked for as well.
-        return replace(result, awaited=awaited)
+            return WebhookCheck.PATH, f"; not delivered, no claim: {why.detail}"
+        return check, remark
 
     async def close(self) -> None:
         """Drop the connection that is kept where reuse is wanted."""
@@ -75,11 +91,12 @@ class WebhookProbe:
         self._full_due = run.started.mono + settings.full_every
         return Mode.FULL
 
-    async def _connection(self, timeout: float) -> tuple[Connection | Exchange, bool]:
+    async def _connection(self, run: Run) -> tuple[Connection | Exchange, bool]:
         """A connection, and whether it was opened for this request; what prevents it, in its place."""
         if self._kept is not None and self._kept.usable:
+            self._kept.renew(run.permit)
             return self._kept, False
-        opened = await self._client.connect(timeout=timeout)
+        opened = await self._client.connect(run.permit, timeout=run.timeout)
         if isinstance(opened, Connection) and self._messages.settings.reuse_connection:
             self._kept = opened
         return opened, True
@@ -89,12 +106,12 @@ class WebhookProbe:
     ) -> tuple[Request, Exchange, SkipReason | None]:
         """Send what `check` says, or the path check where no write may begin once there is a connection."""
         request = self._request(run, message, check)
-        connection, is_new = await self._connection(run.timeout)
+        connection, is_new = await self._connection(run)
         if isinstance(connection, Exchange):
             return request, connection, None
         refused = None
         if check is not WebhookCheck.PATH:
-            refused = refusal_under(self._messages.permission, request.fence)
+            refused = refusal_under(self._permission, request.fence)
         if refused is not None:
             request = self._request(run, message, WebhookCheck.PATH)
         try:
@@ -106,8 +123,8 @@ class WebhookProbe:
 
     def _request(self, run: Run, message: Message, check: WebhookCheck) -> Request:
         if check is WebhookCheck.PATH:
-            return self._messages.request(run, message, Signing.FORGED, is_write=False)
-        return self._messages.request(run, message)
+            return self._messages.request(run, message, Signing.FORGED)
+        return self._messages.request(run, message, fence=self._permission.fence)
 
     async def _send(
         self, run: Run, message: Message, mode: Mode, check: WebhookCheck, remark: str = ""
@@ -139,7 +156,7 @@ class WebhookProbe:
             phases=exchange.phases,
             reused=exchange.reused,
             sent=exchange.sent is not None,
-            retry_after=retry_after(exchange),
+            retry_after=exchange.answer.retry_after if exchange.answer and code in (429, 503) else None,
             tls_not_after=exchange.tls_not_after,
         )
 

@@ -11,7 +11,7 @@ from prober.clock import Instant
 from prober.contract import Webhook, fill
 from prober.http1 import Endpoint, build_request
 from prober.outcome import Mode, Outcome
-from prober.probes.base import Permission, Run, Unrestricted
+from prober.probes.base import Run
 from prober.probes.synthetic import HEADER, Mark, new_message_sid, new_trace
 from prober.probes.witness import NotAskable, Witness
 from prober.result import AwaitedWebhook
@@ -67,15 +67,12 @@ class Messages:
         mark: Mark,
         endpoint: Endpoint,
         witness: Witness | None,
-        permission: Permission | None = None,
     ) -> None:
-        """`permission`: whether a message may be sent; to be asked by who sends it, right before."""
         self.contract = contract
         self.settings = settings
         self._mark = mark
         self._endpoint = endpoint
         self._witness = witness
-        self.permission = permission or Unrestricted()
 
     @property
     def claims(self) -> bool:
@@ -124,15 +121,14 @@ class Messages:
         *,
         stamp: Instant | None = None,
         signed_url: str | None = None,
-        is_write: bool = True,
+        fence: int | None = None,
     ) -> Request:
         """The request that carries a message; `stamp` goes into the contract's replay header.
 
-        `signed_url` is signed in place of the configured public URL. `is_write`: it may be sent only by who may
-        write, and carries the fencing number; a path check is none.
+        `signed_url` is signed in place of the configured public URL. `fence`: the number under which a write is
+        sent; a path check is none.
         """
         trace_id, traceparent = new_trace()
-        fence = self.permission.fence if is_write else None
         headers = {
             **self.contract.headers,
             "Content-Type": "application/x-www-form-urlencoded",

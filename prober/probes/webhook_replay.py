@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
 
+from prober.cap import Demand
 from prober.clock import Instant
 from prober.contract import Replay
 from prober.http1 import Client, Exchange
 from prober.outcome import Outcome, ProbeName, Violation, WebhookCheck
-from prober.probes.base import Run
+from prober.probes.base import Permission, Run, Unrestricted
 from prober.probes.webhook import Intend
 from prober.probes.webhook_answer import read_delivery, read_refusal
 from prober.probes.webhook_checks import Attempts, Read
@@ -32,26 +33,35 @@ class ReplayProbe:
     """Sends an old message, a fresh one, and that one again."""
 
     name = ProbeName.WEBHOOK_REPLAY
+    demand = Demand(webhook=REQUESTS)
 
-    def __init__(self, messages: Messages, replay: Replay, client: Client, intend: Intend) -> None:
+    def __init__(
+        self,
+        messages: Messages,
+        replay: Replay,
+        client: Client,
+        intend: Intend,
+        permission: Permission | None = None,
+    ) -> None:
         self._messages = messages
         self._replay = replay
         self._client = client
         self._intend = intend
+        self._permission = permission or Unrestricted()
 
     async def run(self, run: Run) -> WebhookCheckResult:
         """Send the three; good when the fresh one alone was accepted."""
-        attempts = Attempts(self._messages, self._client, self._intend, run)
+        attempts = Attempts(self._messages, self._client, self._intend, self._permission, run)
         outcomes = []
         try:
             message = await attempts.message(1)
             old = Instant(run.started.mono, run.started.wall - self._replay.too_old - BEYOND)
-            request = self._messages.request(run, message, stamp=old)
+            request = attempts.request(message, stamp=old)
             exchange = await attempts.send(request)
             read = self._read_replay(exchange, run, "an old message")
             outcomes.append(attempts.add(WebhookCheck.REPLAY, message, request, exchange, read))
             message = await attempts.message(2)
-            request = self._messages.request(run, message, stamp=run.started)
+            request = attempts.request(message, stamp=run.started)
             first = await attempts.send(request)
             read = read_delivery(self._messages.contract, first)
             if attempts.add(WebhookCheck.REPLAY, message, request, first, read) is Outcome.OK:

@@ -16,6 +16,7 @@ from prober.event import (
     ViolationsStand,
     WebhookSettled,
     WinRate,
+    WritesRestricted,
 )
 from prober.outcome import OutageState, ProbeName, Settlement, SkipReason, Violation
 
@@ -38,6 +39,7 @@ class Board:
         self.win_rate: WinRate | None = None
         self.lost = 0
         self.late = 0
+        self.restricted: str | None = None  # why no writes are made at the moment
         self._ticked: float | None = None
 
     def record(self, event: Event) -> None:
@@ -45,8 +47,10 @@ class Board:
         match event:
             case Started():
                 self._start(event)
-            case LoopLag():
-                self._ticked = event.at.mono
+            case LoopLag(at=at):
+                self._ticked = at.mono
+            case WritesRestricted():
+                self.restricted = event.sentence if event.paused or event.maintenance else None
             case ProbeRan():
                 self.last_runs[event.result.probe] = event
             case ProbeSkipped(reason=SkipReason.NOT_LEADER):
@@ -57,15 +61,21 @@ class Board:
                     self.recent_outages.append(event.outage)
             case OutageChanged(outage=Outage() as outage):
                 self.outages[event.probe] = outage
+            case _:
+                self._take_in(event)
+
+    def _take_in(self, event: Event) -> None:
+        """What is neither about the prober itself nor about what is up."""
+        match event:
             case ViolationFound():
                 self.violations[event.kind] = self.violations.get(event.kind, 0) + 1
             case ViolationsStand():
                 self.stand = event
             case WinRate():
                 self.win_rate = event
-            case WebhookSettled():
-                self.lost += event.settlement is Settlement.LOST
-                self.late += event.settlement is Settlement.LATE
+            case WebhookSettled(settlement=settlement):
+                self.lost += settlement is Settlement.LOST
+                self.late += settlement is Settlement.LATE
 
     def _start(self, event: Started) -> None:
         self.started = event

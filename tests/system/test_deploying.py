@@ -30,8 +30,9 @@ from prober.demo.stack import FROM_NUMBER, Stack
 from prober.doctor.database import examine_database
 from prober.doctor.redis import examine_redis
 from prober.doctor.walk import examine
+from prober.gate import Permit
 from prober.outcome import Mode, StepVerdict
-from prober.probes.base import Run
+from prober.probes.base import Run, Unrestricted
 from prober.probes.schema import OBJECTS
 from prober.probes.synthetic import Mark, new_message_sid, new_run_id
 from prober.probes.witness import NotAskable, Witness
@@ -109,8 +110,15 @@ async def shortcomings(config: Config, contract: Contract) -> list[str]:
         for watched in assembled.watched:
             for urgent in (False, True) if watched.tracking and watched.tripwire else (False,):
                 started = now()
-                run = Run(id=new_run_id(started.wall), started=started, timeout=TIMEOUT, urgent=urgent)
-                result = await watched.probe.run(run)
+                permit = await assembled.gate.permit(watched.demand, patience=TIMEOUT)
+                assert isinstance(permit, Permit)
+                run = Run(
+                    id=new_run_id(started.wall), started=started, timeout=TIMEOUT, urgent=urgent, permit=permit
+                )
+                try:
+                    result = await watched.probe.run(run)
+                finally:
+                    permit.close()
                 found += shortcomings_of(result, urgent=urgent)
                 if isinstance(result, WebhookResult) and result.awaited is not None:
                     found += await message_shortcomings(contract, assembled, result.awaited, result.accepted)
@@ -343,7 +351,7 @@ async def redis_of(stack: Stack, version: int) -> tuple[RedisServer, str, dict[s
 
 async def redis_shortcomings(client: Redis, config: Config, contract: Contract) -> list[str]:
     """What the Redis probe, its tripwire and the doctor cannot do, and whether our name can be seen."""
-    assembled = assemble(config, contract, Intentions(webhook=nothing, order=nothing))
+    assembled = assemble(config, contract, Intentions(webhook=nothing, order=nothing), Unrestricted())
     watched = next(each for each in assembled.watched if each.probe.name == "redis")
     found: list[str] = []
     try:
