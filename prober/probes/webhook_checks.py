@@ -93,15 +93,17 @@ class Attempts:
                 trace_id=request.trace_id,
             )
         )
-        awaited = self._awaited[message.sid]
-        refused = code is not None and code not in self._messages.contract.accepted
-        if outcome is Outcome.OK and refused and awaited.accepted is None:
-            self._awaited[message.sid] = replace(awaited, refused=True)
-        if outcome is Outcome.OK and code in self._messages.contract.accepted and awaited.accepted is None:
-            # Not of what should have been refused: such a message cannot be lost, it has only to be removed.
-            accepted = self._run.started.later(exchange.finished)
-            self._awaited[message.sid] = replace(awaited, accepted=accepted)
+        self._awaited[message.sid] = self._known(self._awaited[message.sid], exchange, outcome)
         return outcome
+
+    def _known(self, awaited: AwaitedWebhook, exchange: Exchange, outcome: Outcome) -> AwaitedWebhook:
+        """What is known of a message after one more answer: accepted counts, whatever its repeats are told."""
+        if awaited.accepted is not None or outcome is not Outcome.OK or exchange.answer is None:
+            # What was taken although it should have been refused cannot be lost; it has only to be removed.
+            return awaited
+        if exchange.answer.status in self._messages.contract.accepted:
+            return replace(awaited, accepted=self._run.started.later(exchange.finished), refused=False)
+        return replace(awaited, refused=True)
 
     def result(self, probe: ProbeName, violations: Sequence[Violation]) -> WebhookCheckResult:
         """All of it."""
