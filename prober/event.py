@@ -109,6 +109,24 @@ class ProbeSkipped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CapHit:
+    """Our own limits on requests to the target were reached, and what would have been more was not sent."""
+
+    probe: ProbeName
+    detail: str = ""  # of a fault of ours; else the run was skipped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WritesRestricted:
+    """Whether writes to the target are held back, and for what; published at the start and at each change."""
+
+    at: Instant
+    paused: bool
+    maintenance: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutageChanged:
     """The state machine moved. `outage` is the one it is about; on `UP` it has ended."""
 
@@ -191,6 +209,21 @@ class ViolationsStand:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Leading:
+    """Whether this prober is the one that writes; sent at each change, and while it does at each renewal.
+
+    A write may begin before `until` (seconds of CLOCK_BOOTTIME), also if nothing more is ever heard of it.
+    `fence`: the number that its writes carry, None without it. `sentence` is empty where nothing has changed.
+    """
+
+    leading: bool
+    at: Instant
+    until: float = math.inf
+    fence: int | None = None
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoopLag:
     """How late a timer of the prober's event loop fired, seconds."""
 
@@ -228,12 +261,15 @@ Event = (
     | Reloaded
     | ProbeRan
     | ProbeSkipped
+    | CapHit
+    | WritesRestricted
     | OutageChanged
     | ServiceRestarted
     | WebhookSettled
     | WinRate
     | ViolationFound
     | ViolationsStand
+    | Leading
     | LoopLag
     | JournalFailed
     | Leftovers
@@ -242,9 +278,11 @@ Event = (
 
 __all__ = [
     "JOURNAL_FAILURES",
+    "CapHit",
     "Event",
     "EventsDropped",
     "JournalFailed",
+    "Leading",
     "Leftovers",
     "LoopLag",
     "Outage",
@@ -259,4 +297,5 @@ __all__ = [
     "ViolationsStand",
     "WebhookSettled",
     "WinRate",
+    "WritesRestricted",
 ]

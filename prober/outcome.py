@@ -30,6 +30,14 @@ class WebhookCheck(StrEnum):
     REPLAY = "replay"
 
 
+class RouteFamily(StrEnum):
+    """The routes of the target that are limited together: what one is told to wait for, all of it waits for."""
+
+    WEBHOOK = "webhook"
+    ROUTING = "routing"
+    PAGES = "pages"  # health pages, and whatever is neither of the others
+
+
 class Mode(StrEnum):
     """How far a synthetic webhook goes: `full` is processed, `no_side_effects` claims its id first."""
 
@@ -66,7 +74,7 @@ class Outcome(StrEnum):
     WRONG_VALUE = "wrong_value"  # what was read is not what was written
     # Redis and PostgreSQL
     AUTH = "auth"  # wrong user or password
-    DENIED = "denied"  # the role or ACL lacks a grant
+    DENIED = "denied"  # the role or ACL lacks a grant, or another replica is the one that writes
     TOO_MANY_CONNECTIONS = "too_many_connections"
     # PostgreSQL
     STARTING = "starting"  # 57P03: starting up, shutting down or in recovery

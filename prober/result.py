@@ -58,6 +58,7 @@ class AwaitedWebhook:
     lost: bool = False
     settled: bool = False
     repeated: bool = False  # sent more than once on purpose; not kept in the journal
+    refused: bool = False  # it got a definite no, so nothing can come of it; not kept in the journal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +100,6 @@ class WebhookCheckResult(Result):
     mode: Mode
     attempts: tuple[Attempt, ...] = ()
     violations: tuple[Violation, ...] = ()
-    retry_after: float | None = None
     awaited: tuple[AwaitedWebhook, ...] = ()  # what may exist in the target because of this run
 
 
@@ -144,6 +144,7 @@ class RaceHistory:
     rows_after: RaceRows | None = None
     second_rows: RaceRows | None = None
     held_rows: RaceRows | None = None
+    not_held: str = ""  # why there was no second heat, where there should have been one
 
     def asked(self, ask: Ask) -> tuple[VendorAnswer, ...]:
         """The answers to one kind of accept."""
@@ -227,3 +228,4 @@ class HealthResult(Result):
     pages: tuple[PageAnswer, ...] = ()
     lies: tuple[str, ...] = ()  # paths of pages that claim health while a service is down by our probes
     missing_routes: tuple[str, ...] = ()
+    routes_not_asked: tuple[str, ...] = ()  # of which nothing is known by this run

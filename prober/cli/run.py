@@ -10,7 +10,7 @@ import uvloop
 
 from prober.cli import exits
 from prober.cli.settings import read_settings
-from prober.daemon.daemon import run_daemon
+from prober.daemon.process import run_daemon
 from prober.daemon.reload import Reloader
 from prober.daemon.settings import load_settings
 from prober.log import configure_log

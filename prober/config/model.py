@@ -13,8 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from prober.config.calendar import Moment, Zone
 from prober.config.document import Document, OverlayField
 from prober.config.fields import (
     AccountSid,
@@ -29,9 +30,12 @@ from prober.config.fields import (
     PostgresDsn,
     RedisUrl,
     SecretField,
+    fault,
 )
 from prober.config.units import Duration, Rate, RateField, Size, at_least, span
 from prober.outcome import Mode
+
+DEFAULT_DATA_DIR = Path("prober-data")
 
 
 class Environment(StrEnum):
@@ -193,6 +197,38 @@ class Web(Section):
     reload: bool = False  # POST /-/reload
 
 
+def _gentle(rate: Rate) -> Rate:
+    if not 1 / 60 <= rate.count / rate.per_seconds <= 100:
+        raise fault("expected a rate from 1/1m to 100/1s")
+    return rate
+
+
+class Cap(Section):
+    """What all probes together may ask of the target over HTTP; the bounds hold whatever the config says."""
+
+    requests: Annotated[RateField, AfterValidator(_gentle)] = Rate(10, 1.0)
+    burst: Annotated[int, Field(ge=1, le=200)] = 20
+    in_flight: Annotated[int, Field(ge=1, le=256)] = 64
+
+
+class Pause(Section):
+    """No writes until then."""
+
+    until: Moment
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+
+class MaintenanceWindow(Section):
+    """A time without writes: `cron` and `duration`, or `from` and `to`."""
+
+    cron: Name | None = None
+    duration: Annotated[Duration, span("1m", "7d")] | None = None
+    timezone: Zone = "UTC"
+    begins: Annotated[Moment | None, Field(alias="from")] = None
+    ends: Annotated[Moment | None, Field(alias="to")] = None
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+
 class Outages(Section):
     """When an outage is over, and how long its length stays visible."""
 
@@ -206,6 +242,28 @@ class Violations(Section):
     violation_hold: Annotated[Duration, span("1m", "30d")] = 4 * 3600.0  # after it was last seen
 
 
+def _word(value: object) -> object:
+    """`enabled` and `disabled` for a boolean."""
+    return {"enabled": True, "disabled": False}.get(value, value) if isinstance(value, str) else value
+
+
+def _short_form(value: object) -> object:
+    """`election: enabled` for `election: {enabled: true}`."""
+    if not isinstance(value, str):
+        return value
+    if value not in ("enabled", "disabled"):
+        raise fault("expected enabled, disabled, or a mapping (keys: enabled, lease, name)")
+    return {"enabled": value}
+
+
+class Election(Section):
+    """Several replicas, of which the one that holds the lease in PostgreSQL writes."""
+
+    enabled: Annotated[bool, BeforeValidator(_word)] = False
+    lease: Annotated[Duration, span("2s", "5m")] = 15.0
+    name: Name = "default"  # replicas of one name share one lease
+
+
 class Journal(Section):
     """How much evidence is kept."""
 
@@ -217,7 +275,7 @@ class Config(Section):
     """The whole file."""
 
     instance: InstanceName = Field(default_factory=_host_name, validate_default=True)
-    data_dir: FilePath = Field(default=Path("prober-data"), validate_default=True)
+    data_dir: FilePath = Field(default=DEFAULT_DATA_DIR, validate_default=True)
     listen: AddressField = Address("127.0.0.1", 9877)  # PROBER_LISTEN overrides
     web_config: FilePath | None = None
     web: Web = Web()
@@ -228,6 +286,10 @@ class Config(Section):
     outages: Outages = Outages()
     violations: Violations = Violations()
     journal: Journal = Journal()
+    cap: Cap = Cap()
+    pause: Pause | None = None
+    maintenance: Annotated[tuple[MaintenanceWindow, ...], Field(strict=False, max_length=20)] = ()
+    election: Annotated[Election, BeforeValidator(_short_form)] = Election()
 
     @model_validator(mode="before")
     @classmethod

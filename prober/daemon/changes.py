@@ -23,6 +23,11 @@ FIXED: Mapping[Path, str] = {
     ("listen",): "it is bound",
     ("log", "format"): "both processes write it",
     ("probes", "database", "enabled"): "messages and orders under way are looked for there",
+    ("target", "rate_limit"): "what was sent within its window is counted by it",
+    ("cap",): "what was sent and is in flight is counted by it",
+    ("pause",): "`prober pause` and `prober resume` do it while running",
+    ("maintenance",): "its windows are known from the start; `prober pause` holds writes back at once",
+    ("election",): "the replicas have agreed on it",
 }
 _STATEMENTS = "messages and orders under way are looked for and removed by the statements that made them"
 _RESTART = "cannot change while running; restart the prober, or put it back"

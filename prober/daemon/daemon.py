@@ -3,62 +3,50 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from enum import IntEnum
-from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from prober import __version__
 from prober.clock import Instant, now
 from prober.config.model import Config
 from prober.contract import Contract
-from prober.daemon.assembly import Assembled, Intentions, assemble, witness_address
-from prober.daemon.masked import MaskedSink
-from prober.daemon.outlet import Outlet, Sink, tell_journal_news
+from prober.daemon.assembly import Assembled, Intentions, assemble, database_addresses, witness_address
+from prober.daemon.ending import Ending, Stop
+from prober.daemon.leadership import leadership_of
+from prober.daemon.outlet import Outlet, Sink
+from prober.daemon.permission import Paused, permission_of
 from prober.daemon.reactions import MESSAGES, Reactions
 from prober.daemon.reload import Reloader
 from prober.daemon.sweep import ORDERS, OrderSweep
 from prober.daemon.violations import ViolationWatch
 from prober.daemon.watch import FRESH_INTERVALS, Watch, Watched
 from prober.daemon.watches import Watches
-from prober.event import Event, LoopLag, Outage, OutageChanged, Started
+from prober.event import Event, Leading, LoopLag, Outage, OutageChanged, Started
 from prober.judge.outage import Tracking, given_up
 from prober.judge.service_clock import ServiceClock
 from prober.judge.win_rate import RaceWindow
-from prober.log import is_console
 from prober.outcome import OutageState, ProbeName
 from prober.probes.effects import EffectWatch
 from prober.probes.synthetic import Mark
 from prober.probes.witness import Witness
-from prober.publish.frames import LogFormat
 from prober.publish.journal import Journal, Keep, Restored
-from prober.publish.link import Link, WebProcessError
-from prober.web.settings import WebSettings
 
 log = structlog.get_logger()
 
 # The event loop is asked how late it is this often (seconds).
 LAG_EVERY = 1.0
 # Services without which nothing is processed: while one is down no message can be called lost.
-PROCESSING_NEEDS = (ProbeName.REDIS, ProbeName.DATABASE)
+# The pooler is the way that the application takes.
+PROCESSING_NEEDS = (ProbeName.REDIS, ProbeName.DATABASE, ProbeName.DATABASE_POOLED)
 # Runs under way at the end get this share of `shutdown_timeout` to finish; what they made is undone in the rest.
 FINISH_SHARE = 0.5
 # Probes start a little apart, so that they do not disturb each other; all within the first second.
 STAGGER = 0.1
-
-
-class Ending(IntEnum):
-    """How the daemon ended; the exit code."""
-
-    FINE = 0
-    COULD_NOT_RUN = 3
 
 
 class Daemon:
@@ -70,7 +58,8 @@ class Daemon:
         contract: Contract,
         journal: Journal,
         sink: Sink,
-        stop: _Stop,
+        stop: Stop,
+        paused: Paused,
         reloader: Reloader,
     ) -> None:
         self._config = config
@@ -81,6 +70,8 @@ class Daemon:
         self._stop = stop
         self._reloader = reloader
         self._began = now()
+        self._leadership = leadership_of(config, self._publish)
+        self._permission = permission_of(config, paused, self._leadership)
         self._service_clock = ServiceClock(time.monotonic())
         self._watches = Watches(self._watch_of, ended=self._ended, unwatched=self._unwatched)
         self._parts: _Parts | None = None
@@ -99,7 +90,7 @@ class Daemon:
         violations = self._violations(restored)
         effects = self._effects(assembled, reactions, restored)
         sweep = self._sweep(assembled, reactions, restored)
-        self._parts = _Parts(reactions, violations, effects, assembled.witness)
+        self._parts = _Parts(reactions, violations, effects, assembled)
         for outage in _open(assembled, restored):
             if outage.probe in PROCESSING_NEEDS:
                 self._service_clock.went_down(outage.probe, outage.began.mono)
@@ -110,6 +101,8 @@ class Daemon:
         finally:
             calendar.shutdown(wait=False)
             await assembled.close()
+            if self._leadership is not None:
+                await self._leadership.give_back()
         return self._stop.ending
 
     async def _watch(
@@ -120,7 +113,12 @@ class Daemon:
             asyncio.create_task(self._measure_lag(), name="lag"),
             asyncio.create_task(violations.forever(), name="violations"),
             asyncio.create_task(self._reloader.forever(self, self._publish), name="reload"),
+            asyncio.create_task(self._permission.tell_changes(self._publish), name="restrictions"),
         ]
+        if self._leadership is None:
+            self._publish(Leading(leading=True, at=now()))
+        else:
+            others.append(asyncio.create_task(self._leadership.forever(), name="election"))
         if effects is not None:
             others.append(asyncio.create_task(effects.forever(), name="effects"))
         if sweep is not None:
@@ -143,7 +141,9 @@ class Daemon:
         """Finish or undo what is in flight, all of it within `shutdown_timeout`."""
         ends = time.monotonic() + self._config.shutdown_timeout
         unfinished = await self._watches.stop(self._config.shutdown_timeout * FINISH_SHARE)
-        settling = [] if effects is None else [asyncio.create_task(effects.drained())]
+        # While writes are held back no row may be removed: they stay in the journal, for the next start.
+        drains = effects is not None and self._permission.refusal() is None
+        settling = [asyncio.create_task(effects.drained())] if effects is not None and drains else []
         # A race that is cut off removes its order on the way out; a message has its rows removed once it is done.
         if ending := [*unfinished, *settling]:
             await asyncio.wait(ending, timeout=max(0.0, ends - time.monotonic()))
@@ -153,7 +153,8 @@ class Daemon:
     def build(self, config: Config, contract: Contract) -> Assembled:
         """Make every probe of a config; nothing that runs is touched."""
         intend = Intentions(webhook=self._outlet.expect, order=self._outlet.expect_order)
-        return assemble(config, contract, intend, None if self._parts is None else self._parts.witness)
+        before = None if self._parts is None else self._parts.assembled
+        return assemble(config, contract, intend, self._permission, before)
 
     async def take_up(
         self, config: Config, contract: Contract, assembled: Assembled, elsewhere: Collection[ProbeName]
@@ -174,13 +175,21 @@ class Daemon:
         )
         if parts.effects is not None:
             parts.effects.deadline = config.probes.webhook.processing_deadline
-        address = witness_address(config)
-        if parts.witness is not None and address is not None and address != parts.witness.address:
-            await parts.witness.move(address)
+        await self._move(parts.assembled.witness, config)
+        parts.assembled.gate.routes = assembled.routes
         self._watches.exchange(
             assembled.watched, recovery_successes=config.outages.recovery_successes, elsewhere=elsewhere
         )
         return self._started(assembled, Restored())
+
+    async def _move(self, witness: Witness | None, config: Config) -> None:
+        """Ask the database, which is the same, by the address and password of now."""
+        address = witness_address(config)
+        if witness is not None and address is not None and address != witness.address:
+            await witness.move(address)
+        direct, _ = database_addresses(config.probes.database)
+        if self._leadership is not None and direct is not None:
+            self._leadership.move(direct)
 
     def _watch_of(self, watched: Watched, place: int) -> Watch:
         parts = self._parts
@@ -191,6 +200,9 @@ class Daemon:
             recovery_successes=self._config.outages.recovery_successes,
             publish=self._publish,
             reactions=parts.reactions,
+            gate=parts.assembled.gate,
+            permission=self._permission,
+            down=self._down_since,
             offset=place * STAGGER,
         )
 
@@ -208,6 +220,9 @@ class Daemon:
             elif event.outage is not None:
                 self._service_clock.went_down(event.probe, event.outage.began.mono)
         self._outlet.publish(event)
+        if isinstance(event, OutageChanged) and event.probe is ProbeName.WEBHOOK and event.state is OutageState.UP:
+            for watch in self._watches:
+                watch.relax()
 
     def _reactions(self, restored: Restored) -> Reactions:
         race = self._config.probes.race
@@ -229,6 +244,7 @@ class Daemon:
             deadline=self._config.probes.webhook.processing_deadline,
             service_clock=lambda: self._service_clock.read(time.monotonic()),
             observer=reactions,
+            permission=self._permission,
         )
         effects.follow(restored.awaited)
         reactions.effects = effects
@@ -243,6 +259,7 @@ class Daemon:
             Mark(self._config.instance),
             cleaned=self._outlet.cleaned,
             publish=self._publish,
+            permission=self._permission,
         )
         sweep.resume(restored.marks, once_more_after=self._config.probes.webhook.processing_deadline)
         reactions.sweep = sweep
@@ -310,12 +327,12 @@ class Daemon:
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What a reload exchanges settings of. The witness stays: others ask it while it takes place."""
+    """What a reload exchanges settings of. Of what was assembled first, the gate and the witness stay for good."""
 
     reactions: Reactions
     violations: ViolationWatch
     effects: EffectWatch | None
-    witness: Witness | None
+    assembled: Assembled
 
 
 def keep_of(config: Config) -> Keep:
@@ -348,57 +365,3 @@ def _resumed(watched: Watched, restored: Restored) -> Watched:
             tracking = Tracking(probe=outage.probe, state=OutageState.DOWN, outage=outage, last_bad=outage.began)
             return replace(watched, tracking=tracking)
     return watched
-
-
-async def run_daemon(
-    config: Config, contract: Contract, web: WebSettings, redact: Callable[[str], str], reloader: Reloader
-) -> Ending:
-    """Run until SIGTERM or SIGINT, or until the web process is gone; SIGHUP reloads."""
-    stop = _Stop()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.signalled)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.asked_to)
-    try:
-        link = await Link.start(
-            config.listen.host,
-            config.listen.port,
-            on_exit=stop.web_process_ended,
-            on_reload=reloader.asked,
-            web=web,
-            log_format=LogFormat.CONSOLE if is_console(config.log.format) else LogFormat.JSON,
-        )
-    except WebProcessError as error:
-        log.error("cannot serve", detail=str(error))
-        return Ending.COULD_NOT_RUN
-    reloader.serve = link.reconfigure
-    journal = Journal(
-        config.data_dir, report=partial(tell_journal_news, link), redact=redact, keep=keep_of(config)
-    )
-    try:
-        async with journal:
-            log.info("prober runs", instance=config.instance, listen=link.ready.url, version=__version__)
-            return await Daemon(config, contract, journal, MaskedSink(link, redact), stop, reloader).run()
-    finally:
-        await link.close()
-
-
-class _Stop:
-    """Why and that the daemon is to end."""
-
-    def __init__(self) -> None:
-        self.asked = asyncio.Event()
-        self.ending = Ending.FINE
-
-    def asked_to(self) -> None:
-        """A signal came."""
-        self.asked.set()
-
-    def web_process_ended(self, code: int) -> None:
-        """Without its face a monitor is blind to others: end, and let the supervisor start both afresh."""
-        log.error("the web process ended", code=code)
-        self.fault()
-
-    def fault(self) -> None:
-        """Something of ours broke."""
-        self.ending = Ending.COULD_NOT_RUN
-        self.asked.set()

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from prober.clock import now
 from prober.config.model import Config
 from prober.contract import Contract
 from prober.daemon.assembly import Intentions, assemble
+from prober.daemon.leadership import leadership_of
 from prober.daemon.once_effects import CheckedEffects, Line
+from prober.daemon.permission import WritePermission, paused_by, permission_of
 from prober.daemon.watch import Watched
+from prober.gate import NO_PERMIT, Gate
 from prober.judge.outage import INCONCLUSIVE
-from prober.outcome import Mode, Outcome
+from prober.outcome import Mode, Outcome, SkipReason
 from prober.probes.base import Run
 from prober.probes.synthetic import new_run_id
 from prober.result import (
@@ -23,31 +28,76 @@ from prober.result import (
     WebhookResult,
 )
 
+# The probes of a check all ask at once, and wait for each other where the caps want that (seconds).
+PATIENCE_FOR_PERMIT = 10.0
+
 VIOLATIONS = frozenset({Outcome.VIOLATION, Outcome.FORGED_ACCEPTED})
 
 
 async def check_once(config: Config, contract: Contract) -> list[Line]:
-    """Run every probe once, all at the same time, and follow the webhooks to their effects."""
-    assembled = assemble(config, contract, Intentions(webhook=_nothing, order=_nothing))
+    """Run every probe once, all at the same time, and follow the webhooks to their effects.
+
+    A pause or a maintenance window holds here too; where replicas are elected it writes only if the lease is to be
+    had at once, and gives it back.
+    """
+    async with _permitted(config) as permission:
+        assembled = assemble(config, contract, Intentions(webhook=_nothing, order=_nothing), permission)
+        try:
+            runs = [_run(watched, assembled.gate, permission) for watched in assembled.watched]
+            results = await asyncio.gather(*runs)
+            lines = [result if isinstance(result, Line) else _line(result) for result in results]
+            if assembled.witness is not None:
+                ran = [result for result in results if not isinstance(result, Line)]
+                lines += await CheckedEffects(config, contract, assembled.witness).lines(ran)
+            return lines
+        finally:
+            await assembled.close()
+
+
+@asynccontextmanager
+async def _permitted(config: Config) -> AsyncIterator[WritePermission]:
+    """What may be written during a check."""
+    paused = paused_by(config, now())
+    leadership = leadership_of(config, lambda _: None)
+    if leadership is None:
+        yield permission_of(config, paused)
+        return
+    await leadership.try_once()
+    keeping = asyncio.create_task(leadership.forever())
     try:
-        results = await asyncio.gather(*(_run(watched) for watched in assembled.watched))
-        lines = [_line(result) for result in results]
-        if assembled.witness is not None:
-            lines += await CheckedEffects(config, contract, assembled.witness).lines(results)
-        return lines
+        yield permission_of(config, paused, leadership)
     finally:
-        await assembled.close()
+        keeping.cancel()
+        await asyncio.wait([keeping])
+        await leadership.give_back()
 
 
 async def _nothing(*_: object) -> None:
     """A check removes what it makes before it ends, and keeps no journal."""
 
 
-async def _run(watched: Watched) -> Result:
+async def _run(watched: Watched, gate: Gate, permission: WritePermission) -> Result | Line:
+    if watched.only_writes and (refused := permission.refusal()) is not None:
+        if refused is SkipReason.NOT_LEADER:
+            return _not_run(watched, "another replica holds the lease")
+        return _not_run(watched, permission.restrictions(now()).sentence)
+    permit = NO_PERMIT
+    if watched.demand.total:
+        granted = await gate.permit(watched.demand, patience=PATIENCE_FOR_PERMIT)
+        if isinstance(granted, SkipReason):
+            return _not_run(watched, f"no request was allowed within {PATIENCE_FOR_PERMIT:g} s: {granted}")
+        permit = granted
     started = now()
-    return await watched.probe.run(
-        Run(id=new_run_id(started.wall), started=started, timeout=watched.timing.timeout)
-    )
+    run = Run(id=new_run_id(started.wall), started=started, timeout=watched.timing.timeout, permit=permit)
+    try:
+        return await watched.probe.run(run)
+    finally:
+        permit.close()
+
+
+def _not_run(watched: Watched, why: str) -> Line:
+    name = watched.probe.name
+    return Line(name=name, verdict="unknown", outcome="not_known", seconds=None, sentence=f"not run: {why}")
 
 
 def _line(result: Result) -> Line:

@@ -10,8 +10,10 @@ import structlog
 from prober.clock import now
 from prober.daemon.sweep import ORDERS
 from prober.event import (
+    CapHit,
     Event,
     JournalFailed,
+    Leading,
     Outage,
     OutageChanged,
     ProbeRan,
@@ -19,6 +21,7 @@ from prober.event import (
     ServiceRestarted,
     ViolationFound,
     WebhookSettled,
+    WritesRestricted,
 )
 from prober.outcome import OutageState, Outcome, ProbeName, Settlement
 from prober.publish.journal import Cleaned, Forgotten, Intended, Journal, JournalNews, JournalRecovered
@@ -136,6 +139,26 @@ def _write_log(event: Event) -> None:
             log.warning("webhook settled", settlement=event.settlement, detail=event.sentence)
         case ServiceRestarted():
             log.warning("service restarted", service=event.service, detail=event.detail)
+        case WritesRestricted() | CapHit() | Leading():
+            _log_allowance(event)
+        case ProbeSkipped() | ProbeRan():
+            _log_run(event)
+
+
+def _log_allowance(event: WritesRestricted | CapHit | Leading) -> None:
+    match event:
+        case WritesRestricted():
+            log.warning("writes", detail=event.sentence)
+        case CapHit(detail=detail) if detail:
+            log.error("a request beyond its permit was not sent", probe=event.probe, detail=detail)
+        case Leading(leading=True) if event.sentence:
+            log.warning("this replica writes", fence=event.fence, detail=event.sentence)
+        case Leading() if event.sentence:
+            log.warning("this replica does not write", detail=event.sentence)
+
+
+def _log_run(event: ProbeSkipped | ProbeRan) -> None:
+    match event:
         case ProbeSkipped():
             log.info("runs skipped", probe=event.probe, reason=event.reason, count=event.count)
         case ProbeRan(result=result) if not result.ok:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from prober.contract import Race
 from prober.event import Event, Leftovers
+from prober.probes.base import Permission
 from prober.probes.synthetic import Mark
 from prober.probes.witness import NotAskable, Witness
 from prober.publish.journal import Intended
@@ -42,12 +43,14 @@ class OrderSweep:
         *,
         cleaned: Callable[[str], Awaitable[None]],
         publish: Callable[[Event], None],
+        permission: Permission,
     ) -> None:
         self._contract = contract
         self._witness = witness
         self._mark = mark
         self._cleaned = cleaned
         self._publish = publish
+        self._permission = permission
         self._left: dict[str, _Left] = {}
         self._woken = asyncio.Event()
 
@@ -81,6 +84,8 @@ class OrderSweep:
         for order_id, left in list(self._left.items()):
             if left.gone and time.monotonic() < left.once_more:
                 continue
+            if self._permission.refusal() is not None:
+                return  # they stay, and stay counted
             values = {
                 "order_id": order_id,
                 "routing_id": self._mark.routing(left.run_id),

@@ -25,12 +25,14 @@ class Waited:
     """How long a message has been waited for, in seconds since its answer.
 
     `elapsed` by the clock; `service_time` without the outages; `absent_until` is when (elapsed) the database
-    last said that the effect was not there yet, None if it never could be asked before.
+    last said that the effect was not there yet, None if it never could be asked before. `ours`: no other replica
+    may have removed its rows.
     """
 
     elapsed: float
     service_time: float
     absent_until: float | None
+    ours: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,12 @@ def settle(waited: Waited, seen: Sighting | None, *, deadline: float, already_lo
         return _found(waited, deadline, already_lost)
     if already_lost or waited.service_time < deadline:
         return None
+    if not waited.ours:
+        return LossVerdict(
+            Settlement.NOT_KNOWN,
+            f"no effect after {waited.elapsed:.1f} s, but the lease has passed meanwhile: whoever holds it may "
+            "have removed the rows",
+        )
     return LossVerdict(
         Settlement.LOST,
         f"accepted, but no effect after {waited.elapsed:.1f} s ({waited.service_time:.1f} s of them with "

@@ -7,8 +7,9 @@ import ssl
 import asyncpg
 
 from prober.outcome import Outcome
-from prober.probes.network_outcome import Failure, network_failure
+from prober.probes.network_outcome import Failure, UntriedError, network_failure
 from prober.probes.postgres_framing import GarbageError, OverrunError
+from prober.probes.schema import FENCED_STATE
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _BY_SQLSTATE = {
@@ -19,6 +20,8 @@ _BY_SQLSTATE = {
     "28P01": (Outcome.AUTH, "the user or password is wrong"),
     "28000": (Outcome.AUTH, "pg_hba.conf does not let this user in this way"),
     "42501": (Outcome.DENIED, "the role lacks a grant: `prober doctor` shows which"),
+    FENCED_STATE: (Outcome.DENIED, "nothing was written: this replica is not the one that writes any more"),
+    "42883": (Outcome.MISSING_SCHEMA, "a function is not there; if it is our own, run `prober doctor --setup`"),
     "42P01": (Outcome.MISSING_SCHEMA, "our own table is not there: run `prober doctor --setup`"),
     "3F000": (Outcome.MISSING_SCHEMA, "our own schema is not there: run `prober doctor --setup`"),
     "25006": (Outcome.READONLY, "it takes no writes: a standby, or default_transaction_read_only is on"),
@@ -38,7 +41,19 @@ _BY_POOLER_TEXT = (
     ("pooler is shut", Outcome.SHUTDOWN, "the pooler shuts down"),
 )
 # These a write meets every time until someone mends it, and each one counts as a rollback of the database.
-UNWRITABLE = frozenset({"25006", "42501", "42P01", "3F000"})
+UNWRITABLE = frozenset({"25006", "42501", "42P01", "42883", "3F000"})
+
+
+# A lost connection (08) and an operator's intervention (57) may meet a write, and say nothing of it.
+_NOT_OF_THE_WRITE = ("08", "57")
+
+
+def is_about_writing(error: Exception) -> bool:
+    """Whether a server that answers reads may go on refusing writes for this reason."""
+    if isinstance(error, UnwritableError):
+        return True
+    sqlstate = error.sqlstate if isinstance(error, asyncpg.PostgresError) else None
+    return sqlstate is not None and not sqlstate.startswith(_NOT_OF_THE_WRITE)
 
 
 class UnwritableError(Exception):
@@ -54,6 +69,8 @@ def database_failure(error: BaseException, where: str) -> Failure:
     match error:
         case UnwritableError():
             return error.failure
+        case UntriedError():
+            return error.failure(database_failure(error.last, where).detail)
         case OverrunError():
             return Failure(Outcome.TOO_LARGE, f"{where} sent more than any answer that we ask for: {error}")
         case GarbageError():

@@ -18,6 +18,7 @@ from prober.contract import Claimed, Full, Repeats, Webhook
 from prober.event import WebhookSettled
 from prober.judge.loss import Sighting, Waited, settle
 from prober.outcome import Mode, Settlement
+from prober.probes.base import Permission, Unrestricted
 from prober.probes.witness import NotAskable, Witness
 from prober.result import AwaitedWebhook
 
@@ -65,6 +66,7 @@ class _Followed:
     service_base: float  # the service clock when the wait began
     since: float  # monotonic; answer, or start for a message whose answer is unknown
     look_at: float
+    fence: int | None  # the fencing number when the wait began
     measured: bool = True  # whether the delay of its effect means something
     gap: float = FIRST_LOOK
     absent_until: float | None = None
@@ -96,12 +98,14 @@ class EffectWatch:
         deadline: float,
         service_clock: Callable[[], float],
         observer: Observer,
+        permission: Permission | None = None,
     ) -> None:
         self._contract = contract
         self._witness = witness
         self.deadline = deadline  # of the messages that come from now on
         self._service_clock = service_clock
         self._observer = observer
+        self._permission = permission or Unrestricted()
         self._followed: dict[str, _Followed] = {}
         self._woken = asyncio.Event()
         self._looked = asyncio.Event()
@@ -128,6 +132,7 @@ class EffectWatch:
                 service_base=clock,
                 since=(message.accepted or message.intended).mono,
                 look_at=current + FIRST_LOOK,
+                fence=self._permission.fence,
                 measured=measured,
             )
         self._woken.set()
@@ -156,9 +161,13 @@ class EffectWatch:
         for followed in self._followed.values():
             followed.look_at = min(followed.look_at, time.monotonic() + FIRST_LOOK)
         self._woken.set()
-        while any(self._is_judged(f) and not f.message.lost for f in self._followed.values()):
+        while any(self._is_drained(f) for f in self._followed.values()):
             self._looked.clear()
             await self._looked.wait()
+
+    def _is_drained(self, followed: _Followed) -> bool:
+        """Whether `drained` waits for a message."""
+        return followed.message.refused or (self._is_judged(followed) and not followed.message.lost)
 
     async def _next_due(self) -> list[_Followed]:
         while True:
@@ -188,7 +197,8 @@ class EffectWatch:
             nothing = Sighting(effects=0, done=False)
             for message in group:
                 await self._judge(self._followed[message.message_sid], seen.get(message.message_sid, nothing))
-        for group in _grouped(f.message for f in due if self._is_over(f)):
+        over = [f.message for f in due if self._is_over(f)]
+        for group in _grouped(over) if self._permission.refusal() is None else []:
             await self._clean(group)
         self._looked.set()
         self._postpone(due)
@@ -206,6 +216,7 @@ class EffectWatch:
             elapsed=at.mono - followed.since,
             service_time=self._service_time(followed),
             absent_until=followed.absent_until,
+            ours=self._permission.refusal(undo=True) is None and self._permission.fence == followed.fence,
         )
         before = followed.message
         verdict = settle(waited, seen, deadline=followed.deadline, already_lost=before.lost)
@@ -243,6 +254,8 @@ class EffectWatch:
 
     def _is_over(self, followed: _Followed) -> bool:
         """Whether the rows of a message may go: its end is known, or nothing more can be learned of it."""
+        if followed.message.refused:
+            return True
         past_deadline = self._service_time(followed) > followed.deadline
         if not self._is_judged(followed):
             # Not at once: a claim that is gone before the target has looked for it would be none. And what did
@@ -257,7 +270,7 @@ class EffectWatch:
         """Remove what is over; messages of one kind whose rows cannot be removed must not keep the others."""
         followed = [self._followed[message.message_sid] for message in group]
         # Judged before the removal takes its time.
-        complete = [f.message for f in followed if self._service_time(f) > f.deadline]
+        complete = [f.message for f in followed if f.message.refused or self._service_time(f) > f.deadline]
         try:
             await self.remove(group)
         except NotAskable:

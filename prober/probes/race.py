@@ -11,15 +11,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
+from prober.cap import Demand, race_requests
 from prober.clock import now
 from prober.contract import Race
-from prober.http1 import Client
+from prober.http1 import Client, Exchange
 from prober.judge.race import RaceVerdict, judge_race
 from prober.outcome import Ask, Outcome, ProbeName, RaceOutcome
 from prober.probes.accept import Accepts
-from prober.probes.base import Probe, Run
+from prober.probes.base import Permission, Probe, Run, Unrestricted
 from prober.probes.heat import Heat, Lanes
 from prober.probes.race_witness import RaceWitness
+from prober.probes.sending import send_write
 from prober.probes.synthetic import Mark
 from prober.probes.witness import NotAskable, Witness
 from prober.result import RaceHistory, RaceResult, RaceRows, VendorAnswer
@@ -63,6 +65,7 @@ class RaceProbe:
         client: Client,
         witness: Witness,
         intend: Intend,
+        permission: Permission | None = None,
     ) -> None:
         self._contract = contract
         self._settings = settings
@@ -73,7 +76,9 @@ class RaceProbe:
         self._accepts = Accepts(contract, mark, client.endpoint, settings.bearer_token)
         self._rows = RaceWitness(contract, mark, client, witness)
         self._vendors = mark.vendors(settings.vendors)
+        self._permission = permission or Unrestricted()
         self._split_last = float("-inf")
+        self.demand = Demand(routing=race_requests(settings.vendors))
 
     async def run(self, run: Run) -> RaceResult:
         """Make an order, race for it, judge, and clean up whatever happened in between."""
@@ -86,7 +91,7 @@ class RaceProbe:
             sentence = f"the synthetic order could not be made: {why.detail}"
             verdict = RaceVerdict(RaceOutcome.SETUP_FAILED, sentence)
             return self._result(run, heat, RaceHistory(), verdict, leftovers)
-        lanes = Lanes(self._client, self._accepts, self._vendors, run)
+        lanes = Lanes(self._client, self._accepts, self._vendors, run, self._permission)
         leftovers = 0
         try:
             await lanes.race(heat, Ask.RACE)
@@ -96,7 +101,7 @@ class RaceProbe:
         finally:
             lanes.close()
             leftovers = _both(leftovers, await self._clean(heat))
-        return self._result(run, heat, history, judge_race(history), leftovers)
+        return self._result(run, heat, history, self._judged(heat, history), leftovers)
 
     def succeed(self, before: Probe) -> None:
         """Take over when the last second routing was opened."""
@@ -106,7 +111,15 @@ class RaceProbe:
     async def close(self) -> None:
         """Nothing is held between runs."""
 
+    def _judged(self, heat: Heat, history: RaceHistory) -> RaceVerdict:
+        if heat.held_back is None:
+            return judge_race(history)
+        sentence = f"given up before the accepts were released: writes are held back ({heat.held_back})"
+        return RaceVerdict(RaceOutcome.SETUP_FAILED, sentence)
+
     async def _create(self, run: Run, heat: Heat) -> None:
+        if (refused := self._permission.refusal()) is not None:
+            raise NotAskable(Outcome.SETUP_FAILED, f"writes are held back: {refused}")
         await self._intend(run.id, heat.order_id)
         await self._witness.run(self._contract.create, self._values(heat), timeout=WORK_TIMEOUT)
 
@@ -129,8 +142,8 @@ class RaceProbe:
         if rows is None or not rows.locked_vendor or judge_race(history).outcome is not RaceOutcome.ONE_WINNER:
             return history
         later = [
-            await self._ask(run, heat, heat.routing_id, rows.locked_vendor, Ask.AGAIN),
-            await self._ask(run, heat, heat.routing_id, self._mark.late_vendor, Ask.LATE),
+            *await self._ask(run, heat, heat.routing_id, rows.locked_vendor, Ask.AGAIN),
+            *await self._ask(run, heat, heat.routing_id, self._mark.late_vendor, Ask.LATE),
         ]
         rows_after = await self._rows.rows(values)
         second_rows = None
@@ -141,10 +154,13 @@ class RaceProbe:
             later += second
         return replace(history, answers=(*heat.answers, *later), rows_after=rows_after, second_rows=second_rows)
 
-    async def _ask(self, run: Run, heat: Heat, routing_id: str, vendor: str, ask: Ask) -> VendorAnswer:
-        accept = self._accepts.make(run, heat.order_id, routing_id, vendor, ask)
-        exchange = await self._client.exchange(accept.request, timeout=run.timeout)
-        return self._accepts.read(accept, exchange, heat.released.mono)
+    async def _ask(self, run: Run, heat: Heat, routing_id: str, vendor: str, ask: Ask) -> list[VendorAnswer]:
+        """What a vendor was answered; nothing where no write may begin any more."""
+        accept = self._accepts.make(run, heat.order_id, routing_id, vendor, ask, self._permission.fence)
+        sent = await send_write(
+            self._client, run.permit, self._permission, accept.fence, accept.request, timeout=run.timeout
+        )
+        return [self._accepts.read(accept, sent, heat.released.mono)] if isinstance(sent, Exchange) else []
 
     async def _second_routing(
         self, run: Run, heat: Heat, winner: str
@@ -152,13 +168,15 @@ class RaceProbe:
         """Open another routing of the order and let a vendor accept there that has not won."""
         routing_id = self._mark.second_routing(run.id)
         values = self._values(heat, routing_id)
+        if self._permission.refusal() is not None:
+            return [], None
         try:
             await self._witness.run(self._contract.second_routing, values, timeout=WORK_TIMEOUT)
         except NotAskable:
             return [], None
         vendor = next(vendor for vendor in self._vendors if vendor != winner)
-        answer = await self._ask(run, heat, routing_id, vendor, Ask.SECOND)
-        return [answer], await self._rows.rows(values)
+        answers = await self._ask(run, heat, routing_id, vendor, Ask.SECOND)
+        return answers, await self._rows.rows(values)
 
     async def _held(self, run: Run, first: Heat, lanes: Lanes, history: RaceHistory) -> tuple[RaceHistory, int]:
         """Run a second heat whose row is locked until everybody has asked; what it left beside the history."""
@@ -180,9 +198,9 @@ class RaceProbe:
             await racing.answered()
             held_rows = await self._rows.rows(values, heat.answers)
             history = replace(history, answers=(*history.answers, *heat.answers), held_rows=held_rows)
-        except NotAskable:
+        except NotAskable as why:
             # Without the lock there is nothing to learn that the first heat has not told.
-            pass
+            history = replace(history, not_held=why.detail)
         finally:
             leftovers = await self._clean(heat)
         return history, leftovers
@@ -190,6 +208,8 @@ class RaceProbe:
     async def _clean(self, heat: Heat) -> int:
         """Remove an order and count what is still there; -1 when that could not be done or asked."""
         values = self._values(heat)
+        if self._permission.refusal(undo=True) is not None:
+            return -1
         try:
             await self._witness.run(self._contract.cleanup, values, timeout=WORK_TIMEOUT)
             return await self._witness.count(self._contract.leftovers, values, timeout=WORK_TIMEOUT)

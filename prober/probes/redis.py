@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from prober.clock import Instant, now
-from prober.outcome import Outcome, ProbeName
-from prober.probes.base import Run
+from prober.outcome import Outcome, ProbeName, SkipReason
+from prober.probes.base import Permission, Run, Unrestricted
+from prober.probes.network_outcome import UntriedError
 from prober.probes.redis_info import INFO, TIME, Missing, backlog_commands, read_backlog, read_info, read_time
 from prober.probes.redis_outcome import WrongValueError, redis_failure
 from prober.probes.redis_session import RedisAddress, open_session
@@ -42,6 +43,7 @@ class RedisProbe:
         queues: Sequence[str] = (),
         queue_prefix: str = "bull",
         details_every: float = 10.0,
+        permission: Permission | None = None,
     ) -> None:
         """`queues` are BullMQ queues; `details_every` (seconds) is how often INFO and the backlog are read."""
         self._address = address
@@ -52,9 +54,12 @@ class RedisProbe:
         self._details_due = float("-inf")
         self._connection: RedisConnection | None = None
         self._identity_known = False  # whether `run_id` was read on this connection
+        self._permission = permission or Unrestricted()
+        self._unwritable: Exception | None = None  # why the last write failed, though Redis was there
 
     async def run(self, run: Run) -> RedisResult:
-        """Ping, write, read and delete; when urgent connect afresh, ping and write.
+        """Ping, write, read and delete; when urgent connect afresh, ping and write; ping and read where no write
+        may be. That it can be read says nothing of a Redis whose last write was refused.
 
         `duration` ends with the last of these answers: INFO and the backlog are read after them, within the same
         timeout. A connection that was closed between two runs is opened anew, since nothing was asked of it; one
@@ -69,7 +74,7 @@ class RedisProbe:
                 connection = await self._connected(run)
                 try:
                     await self._operate(connection, run, found.operations)
-                except (RefusedError, WrongValueError) as refused:
+                except (RefusedError, WrongValueError, UntriedError) as refused:
                     trouble = refused  # Redis is there: what it tells of itself may say why
                 answered = time.monotonic()
                 await self._look_closer(connection, run, found, trouble is None)
@@ -103,11 +108,24 @@ class RedisProbe:
         key = f"synthetic-prober:{self._instance}:{run.id}"
         value = run.id.encode()
         await _expect(b"PONG", "PING", pack("PING"), connection, operations, "ping")
-        await _expect(b"OK", "SET", pack("SET", key, value, "EX", KEY_EXPIRY), connection, operations, "write")
+        if refused := self._permission.refusal():
+            await _expect(None, "GET", pack("GET", key), connection, operations, "read")
+            if refused is SkipReason.NOT_LEADER:
+                self._unwritable = None  # whoever writes now will see whether it is over
+            if self._unwritable is not None:
+                raise UntriedError(self._unwritable, refused)
+            return
+        try:
+            await _expect(b"OK", "SET", pack("SET", key, value, "EX", KEY_EXPIRY), connection, operations, "write")
+        except RefusedError as error:
+            self._unwritable = error
+            raise
+        self._unwritable = None
         if run.urgent:
             return
         await _expect(value, "GET", pack("GET", key), connection, operations, "read")
-        await _expect(1, "DEL", pack("DEL", key), connection, operations, "delete")
+        if self._permission.refusal(undo=True) is None:  # else it expires by itself
+            await _expect(1, "DEL", pack("DEL", key), connection, operations, "delete")
 
     async def _look_closer(self, connection: RedisConnection, run: Run, found: _Findings, healthy: bool) -> None:
         due = run.started.mono >= self._details_due

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from prober.cap import Demand
 from prober.http1 import Client, Connection, Exchange
-from prober.outcome import Mode, Outcome, ProbeName, WebhookCheck
-from prober.probes.base import Probe, Run
-from prober.probes.webhook_answer import read_delivery, read_refusal, retry_after
-from prober.probes.webhook_message import Message, Messages, Signing
+from prober.outcome import Mode, Outcome, ProbeName, SkipReason, WebhookCheck
+from prober.probes.base import Permission, Probe, Run, Unrestricted, refusal_under
+from prober.probes.webhook_answer import read_delivery, read_refusal
+from prober.probes.webhook_message import Message, Messages, Request, Signing
 from prober.probes.witness import NotAskable
 from prober.result import AwaitedWebhook, WebhookResult
 
@@ -31,11 +32,15 @@ class WebhookProbe:
     """
 
     name = ProbeName.WEBHOOK
+    demand = Demand(webhook=1)
 
-    def __init__(self, messages: Messages, client: Client, intend: Intend) -> None:
+    def __init__(
+        self, messages: Messages, client: Client, intend: Intend, permission: Permission | None = None
+    ) -> None:
         self._messages = messages
         self._client = client
         self._intend = intend
+        self._permission = permission or Unrestricted()
         self._kept: Connection | None = None
         self._full_last = float("-inf")
 
@@ -44,19 +49,33 @@ class WebhookProbe:
         message, mode = self._messages.compose(run), self._mode(run)
         if mode is Mode.NO_SIDE_EFFECTS and not self._messages.claims:
             return await self._send(run, message, mode, WebhookCheck.PATH)
+        check, remark = self._allowed()
+        if check is WebhookCheck.PATH:
+            return await self._send(run, message, mode, check, remark)
         awaited = self._messages.awaited(run, message, mode)
         await self._intend(awaited)
-        if mode is Mode.FULL:
-            return replace(await self._send(run, message, mode, WebhookCheck.DELIVERY), awaited=awaited)
+        if mode is Mode.NO_SIDE_EFFECTS:
+            check, remark = await self._claimed(run, message)
+        # A claim whose answer was lost may have been committed: its row is looked for as well.
+        return replace(await self._send(run, message, mode, check, remark), awaited=awaited)
+
+    def _allowed(self) -> tuple[WebhookCheck, str]:
+        """What may be sent right now, and what is to be said of it."""
+        refused = self._permission.refusal()
+        if refused is not None:
+            return WebhookCheck.PATH, _not_delivered(refused)
+        return WebhookCheck.DELIVERY, ""
+
+    async def _claimed(self, run: Run, message: Message) -> tuple[WebhookCheck, str]:
+        """Claim the message, if that is still allowed, and say what may be sent then."""
+        check, remark = self._allowed()
+        if check is WebhookCheck.PATH:
+            return check, remark
         try:
             await self._messages.claim(message, run.timeout * CLAIM_SHARE)
         except NotAskable as why:
-            remark = f"; not delivered, no claim: {why.detail}"
-            result = await self._send(run, message, mode, WebhookCheck.PATH, remark)
-        else:
-            result = await self._send(run, message, mode, WebhookCheck.DELIVERY)
-        # A claim whose answer was lost may have been committed: its row is looked for as well.
-        return replace(result, awaited=awaited)
+            return WebhookCheck.PATH, f"; not delivered, no claim: {why.detail}"
+        return check, remark
 
     def succeed(self, before: Probe) -> None:
         """Take over when the last message in full was sent."""
@@ -77,24 +96,48 @@ class WebhookProbe:
         self._full_last = run.started.mono
         return Mode.FULL
 
-    async def _exchange(self, request: bytes, timeout: float) -> Exchange:
-        if not self._messages.settings.reuse_connection:
-            return await self._client.exchange(request, timeout=timeout)
+    async def _connection(self, run: Run) -> tuple[Connection | Exchange, bool]:
+        """A connection, and whether it was opened for this request; what prevents it, in its place."""
         if self._kept is not None and self._kept.usable:
-            return await self._kept.exchange(request, timeout=timeout)
-        opened = await self._client.connect(timeout=timeout)
-        if isinstance(opened, Exchange):
-            return opened
-        self._kept = opened
-        return await opened.first_exchange(request, timeout=timeout)
+            self._kept.renew(run.permit)
+            return self._kept, False
+        opened = await self._client.connect(run.permit, timeout=run.timeout)
+        if isinstance(opened, Connection) and self._messages.settings.reuse_connection:
+            self._kept = opened
+        return opened, True
+
+    async def _exchange(
+        self, run: Run, message: Message, check: WebhookCheck
+    ) -> tuple[Request, Exchange, SkipReason | None]:
+        """Send what `check` says, or the path check where no write may begin once there is a connection."""
+        request = self._request(run, message, check)
+        connection, is_new = await self._connection(run)
+        if isinstance(connection, Exchange):
+            return request, connection, None
+        refused = None
+        if check is not WebhookCheck.PATH:
+            refused = refusal_under(self._permission, request.fence)
+        if refused is not None:
+            request = self._request(run, message, WebhookCheck.PATH)
+        try:
+            send = connection.first_exchange if is_new else connection.exchange
+            return request, await send(request.content, timeout=run.timeout), refused
+        finally:
+            if connection is not self._kept:
+                connection.close()
+
+    def _request(self, run: Run, message: Message, check: WebhookCheck) -> Request:
+        if check is WebhookCheck.PATH:
+            return self._messages.request(run, message, Signing.FORGED)
+        return self._messages.request(run, message, fence=self._permission.fence)
 
     async def _send(
         self, run: Run, message: Message, mode: Mode, check: WebhookCheck, remark: str = ""
     ) -> WebhookResult:
         contract = self._messages.contract
-        signing = Signing.FORGED if check is WebhookCheck.PATH else Signing.RIGHTLY
-        request = self._messages.request(run, message, signing)
-        exchange = await self._exchange(request.content, run.timeout)
+        request, exchange, refused = await self._exchange(run, message, check)
+        if refused is not None:
+            check, remark = WebhookCheck.PATH, _not_delivered(refused)
         if check is WebhookCheck.PATH:
             outcome, detail = read_refusal(contract.path_check.refused, exchange, "a badly signed message")
             if outcome is Outcome.VIOLATION:
@@ -118,6 +161,10 @@ class WebhookProbe:
             phases=exchange.phases,
             reused=exchange.reused,
             sent=exchange.sent is not None,
-            retry_after=retry_after(exchange),
+            retry_after=exchange.answer.retry_after if exchange.answer and code in (429, 503) else None,
             tls_not_after=exchange.tls_not_after,
         )
+
+
+def _not_delivered(refused: SkipReason) -> str:
+    return f"; not delivered: {refused}"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NoReturn
 
 from prober.clock import Instant
 from prober.http1 import Client, Exchange
-from prober.outcome import Mode, Outcome, ProbeName, Violation, WebhookCheck
-from prober.probes.base import Run
+from prober.outcome import Mode, Outcome, ProbeName, SkipReason, Violation, WebhookCheck
+from prober.probes.base import Permission, Run, refusal_under
+from prober.probes.sending import send_write
 from prober.probes.webhook import CLAIM_SHARE, Intend
-from prober.probes.webhook_answer import retry_after
-from prober.probes.webhook_message import Message, Messages, Request
+from prober.probes.webhook_message import Message, Messages, Request, Signing
 from prober.probes.witness import NotAskable
 from prober.result import Attempt, AwaitedWebhook, WebhookCheckResult
 
@@ -22,19 +23,23 @@ Read = tuple[Outcome, str]
 class Attempts:
     """The attempts of one run of a check, and the messages that they were about."""
 
-    def __init__(self, messages: Messages, client: Client, intend: Intend, run: Run) -> None:
+    def __init__(
+        self, messages: Messages, client: Client, intend: Intend, permission: Permission, run: Run
+    ) -> None:
         self._messages = messages
         self._client = client
         self._intend = intend
+        self._permission = permission
         self._run = run
         self._began: Instant | None = None
         self._duration = 0.0
-        self._retry_after: float | None = None
         self._attempts: list[Attempt] = []
         self._awaited: dict[str, AwaitedWebhook] = {}
 
     async def message(self, ordinal: int = 1, *, repeated: bool = False) -> Message:
-        """A message that is written down, and claimed where the mode wants that; NotAskable without a claim."""
+        """A message that is written down, and claimed where the mode wants that; NotAskable if that cannot be."""
+        if (refused := self._permission.refusal()) is not None:
+            _held_back(refused)
         message, mode = self._messages.compose(self._run, ordinal), self._messages.settings.mode
         awaited = self._messages.awaited(self._run, message, mode, repeated=repeated)
         await self._intend(awaited)
@@ -43,9 +48,29 @@ class Attempts:
             await self._messages.claim(message, self._run.timeout * CLAIM_SHARE)
         return message
 
+    def request(
+        self, message: Message, signing: Signing = Signing.RIGHTLY, *, stamp: Instant | None = None
+    ) -> Request:
+        """The request that carries a message, and the fencing number of now."""
+        fence = self._permission.fence
+        return self._messages.request(self._run, message, signing, stamp=stamp, fence=fence)
+
     async def send(self, request: Request) -> Exchange:
-        """Send one request on a connection of its own."""
-        return await self._client.exchange(request.content, timeout=self._run.timeout)
+        """Send one request on a connection of its own; NotAskable where no write may begin any more."""
+        sent = await send_write(
+            self._client,
+            self._run.permit,
+            self._permission,
+            request.fence,
+            request.content,
+            timeout=self._run.timeout,
+        )
+        return sent if isinstance(sent, Exchange) else _held_back(sent)
+
+    def ready(self, request: Request) -> None:
+        """To be called right before a request is sent in another way; NotAskable as above."""
+        if (refused := refusal_under(self._permission, request.fence)) is not None:
+            _held_back(refused)
 
     def add(
         self, check: WebhookCheck, message: Message, request: Request, exchange: Exchange, read: Read
@@ -56,7 +81,6 @@ class Attempts:
         if self._began is None:
             self._began = self._run.started.later(exchange.started)
         self._duration = max(self._duration, exchange.finished - self._began.mono)
-        self._retry_after = self._retry_after or retry_after(exchange)
         self._attempts.append(
             Attempt(
                 check=check,
@@ -69,12 +93,17 @@ class Attempts:
                 trace_id=request.trace_id,
             )
         )
-        awaited = self._awaited[message.sid]
-        if outcome is Outcome.OK and code in self._messages.contract.accepted and awaited.accepted is None:
-            # Not of what should have been refused: such a message cannot be lost, it has only to be removed.
-            accepted = self._run.started.later(exchange.finished)
-            self._awaited[message.sid] = replace(awaited, accepted=accepted)
+        self._awaited[message.sid] = self._known(self._awaited[message.sid], exchange, outcome)
         return outcome
+
+    def _known(self, awaited: AwaitedWebhook, exchange: Exchange, outcome: Outcome) -> AwaitedWebhook:
+        """What is known of a message after one more answer: accepted counts, whatever its repeats are told."""
+        if awaited.accepted is not None or outcome is not Outcome.OK or exchange.answer is None:
+            # What was taken although it should have been refused cannot be lost; it has only to be removed.
+            return awaited
+        if exchange.answer.status in self._messages.contract.accepted:
+            return replace(awaited, accepted=self._run.started.later(exchange.finished), refused=False)
+        return replace(awaited, refused=True)
 
     def result(self, probe: ProbeName, violations: Sequence[Violation]) -> WebhookCheckResult:
         """All of it."""
@@ -86,9 +115,13 @@ class Attempts:
             outcome = failed.outcome
         return self._result(probe, outcome, "; ".join(a.told for a in self._attempts), tuple(violations))
 
-    def not_asked(self, probe: ProbeName, why: NotAskable) -> WebhookCheckResult:
-        """Without a claim nothing may be sent that could be taken."""
-        return self._result(probe, Outcome.SETUP_FAILED, f"not sent, no claim: {why.detail}", ())
+    def not_asked(
+        self, probe: ProbeName, why: NotAskable, violations: Sequence[Violation] = ()
+    ) -> WebhookCheckResult:
+        """Without a claim nothing may be sent that could be taken; what was found by then stays found."""
+        if violations:
+            return self.result(probe, violations)
+        return self._result(probe, Outcome.SETUP_FAILED, f"not sent: {why.detail}", ())
 
     def _result(
         self, probe: ProbeName, outcome: Outcome, detail: str, violations: tuple[Violation, ...]
@@ -103,6 +136,9 @@ class Attempts:
             mode=self._messages.settings.mode,
             attempts=tuple(self._attempts),
             violations=violations,
-            retry_after=self._retry_after,
             awaited=tuple(self._awaited.values()),
         )
+
+
+def _held_back(refused: SkipReason) -> NoReturn:
+    raise NotAskable(Outcome.SETUP_FAILED, f"writes are held back: {refused}")

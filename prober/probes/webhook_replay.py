@@ -6,13 +6,15 @@ judged where the target's own clock (its Date header) is far from ours.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
 
+from prober.cap import Demand
 from prober.clock import Instant
 from prober.contract import Replay
 from prober.http1 import Client, Exchange
 from prober.outcome import Outcome, ProbeName, Violation, WebhookCheck
-from prober.probes.base import Run
+from prober.probes.base import Permission, Run, Unrestricted
 from prober.probes.webhook import Intend
 from prober.probes.webhook_answer import read_delivery, read_refusal
 from prober.probes.webhook_checks import Attempts, Read
@@ -31,26 +33,35 @@ class ReplayProbe:
     """Sends an old message, a fresh one, and that one again."""
 
     name = ProbeName.WEBHOOK_REPLAY
+    demand = Demand(webhook=REQUESTS)
 
-    def __init__(self, messages: Messages, replay: Replay, client: Client, intend: Intend) -> None:
+    def __init__(
+        self,
+        messages: Messages,
+        replay: Replay,
+        client: Client,
+        intend: Intend,
+        permission: Permission | None = None,
+    ) -> None:
         self._messages = messages
         self._replay = replay
         self._client = client
         self._intend = intend
+        self._permission = permission or Unrestricted()
 
     async def run(self, run: Run) -> WebhookCheckResult:
         """Send the three; good when the fresh one alone was accepted."""
-        attempts = Attempts(self._messages, self._client, self._intend, run)
+        attempts = Attempts(self._messages, self._client, self._intend, self._permission, run)
         outcomes = []
         try:
             message = await attempts.message(1)
             old = Instant(run.started.mono, run.started.wall - self._replay.too_old - BEYOND)
-            request = self._messages.request(run, message, stamp=old)
+            request = attempts.request(message, stamp=old)
             exchange = await attempts.send(request)
             read = self._read_replay(exchange, run, "an old message")
             outcomes.append(attempts.add(WebhookCheck.REPLAY, message, request, exchange, read))
             message = await attempts.message(2)
-            request = self._messages.request(run, message, stamp=run.started)
+            request = attempts.request(message, stamp=run.started)
             first = await attempts.send(request)
             read = read_delivery(self._messages.contract, first)
             if attempts.add(WebhookCheck.REPLAY, message, request, first, read) is Outcome.OK:
@@ -58,9 +69,8 @@ class ReplayProbe:
                 read = self._read_replay(again, run, "a message that had been taken before")
                 outcomes.append(attempts.add(WebhookCheck.REPLAY, message, request, again, read))
         except NotAskable as why:
-            return attempts.not_asked(self.name, why)
-        replayed = Outcome.VIOLATION in outcomes
-        return attempts.result(self.name, [Violation.REPLAY_ACCEPTED] if replayed else [])
+            return attempts.not_asked(self.name, why, _violations(outcomes))
+        return attempts.result(self.name, _violations(outcomes))
 
     async def close(self) -> None:
         """Nothing is held between runs."""
@@ -71,6 +81,10 @@ class ReplayProbe:
         if outcome is Outcome.VIOLATION and skew is not None and abs(skew) > SKEW:
             return Outcome.NOT_KNOWN, f"{told}, but its clock is {skew:+.0f} s from ours: not judged"
         return outcome, told
+
+
+def _violations(outcomes: Sequence[Outcome]) -> list[Violation]:
+    return [Violation.REPLAY_ACCEPTED] if Outcome.VIOLATION in outcomes else []
 
 
 def clock_skew(exchange: Exchange, at: Instant) -> float | None:

@@ -10,14 +10,16 @@ from prober.event import (
     Outage,
     OutageChanged,
     ProbeRan,
+    ProbeSkipped,
     Reloaded,
     Started,
     ViolationFound,
     ViolationsStand,
     WebhookSettled,
     WinRate,
+    WritesRestricted,
 )
-from prober.outcome import OutageState, ProbeName, Settlement, Violation
+from prober.outcome import OutageState, ProbeName, Settlement, SkipReason, Violation
 
 # The prober's loop reports several times within this; a stop of the world this long is no small hiccup.
 ALIVE_WITHIN = 5.0
@@ -30,6 +32,7 @@ class Board:
     def __init__(self) -> None:
         self.started: Started | None = None
         self.last_runs: dict[ProbeName, ProbeRan] = {}
+        self.left_to_others: set[ProbeName] = set()  # probes that another replica ran in our place
         self.outages: dict[ProbeName, Outage] = {}
         self.recent_outages: deque[Outage] = deque(maxlen=RECENT_OUTAGES)  # that have ended, the newest last
         self.violations: dict[Violation, int] = {}
@@ -37,6 +40,7 @@ class Board:
         self.win_rate: WinRate | None = None
         self.lost = 0
         self.late = 0
+        self.restricted: str | None = None  # why no writes are made at the moment
         self._ticked: float | None = None
 
     def record(self, event: Event) -> None:
@@ -46,23 +50,32 @@ class Board:
                 self._start(event)
             case Reloaded(now=Started() as started):
                 self._reload(started)
-            case LoopLag():
-                self._ticked = event.at.mono
+            case LoopLag(at=at):
+                self._ticked = at.mono
+            case WritesRestricted():
+                self.restricted = event.sentence if event.paused or event.maintenance else None
             case ProbeRan():
                 if self.started is None or event.result.probe in self.started.probes:
                     self.last_runs[event.result.probe] = event
+            case ProbeSkipped(reason=SkipReason.NOT_LEADER):
+                self.left_to_others.add(event.probe)
             case OutageChanged():
                 self._outage(event)
+            case _:
+                self._take_in(event)
+
+    def _take_in(self, event: Event) -> None:
+        """What is neither about the prober itself nor about what is up."""
+        match event:
             case ViolationFound():
                 self.violations[event.kind] = self.violations.get(event.kind, 0) + 1
             case ViolationsStand():
                 self.stand = event
             case WinRate():
                 self.win_rate = event
-            case WebhookSettled(settlement=Settlement.LOST):
-                self.lost += 1
-            case WebhookSettled(settlement=Settlement.LATE):
-                self.late += 1
+            case WebhookSettled(settlement=settlement):
+                self.lost += settlement is Settlement.LOST
+                self.late += settlement is Settlement.LATE
 
     def _start(self, event: Started) -> None:
         self.started = event
@@ -77,6 +90,7 @@ class Board:
     def _reload(self, started: Started) -> None:
         self.started = started
         self.last_runs = {probe: run for probe, run in self.last_runs.items() if probe in started.probes}
+        self.left_to_others &= started.probes.keys()
 
     def _outage(self, event: OutageChanged) -> None:
         if event.state is not OutageState.UP:
@@ -97,7 +111,11 @@ class Board:
         return None
 
     def not_yet_run(self) -> tuple[ProbeName, ...] | None:
-        """Name the probes that have not run once; None when not even their names are known."""
+        """Name the probes that have not run once; None when not even their names are known.
+
+        Not those that another replica runs: one that may not write is ready when it watches.
+        """
         if self.started is None:
             return None
-        return tuple(probe for probe in self.started.probes if probe not in self.last_runs)
+        had_their_turn = self.last_runs.keys() | self.left_to_others
+        return tuple(probe for probe in self.started.probes if probe not in had_their_turn)

@@ -9,11 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 import prober
-from prober.clock import Instant
+from prober.clock import Instant, boottime
 from prober.event import (
+    CapHit,
     Event,
     EventsDropped,
     JournalFailed,
+    Leading,
     Leftovers,
     LoopLag,
     Outage,
@@ -27,6 +29,7 @@ from prober.event import (
     ViolationsStand,
     WebhookSettled,
     WinRate,
+    WritesRestricted,
 )
 from prober.outcome import RACE_VIOLATIONS, OutageState, ProbeName, Settlement, Violation
 from prober.web.catalogue import delivery, probing, stores
@@ -44,14 +47,20 @@ _RACE_KINDS = frozenset(Violation(outcome.value) for outcome in RACE_VIOLATIONS)
 
 
 class Metrics:
-    """All metrics of one prober. `clock` is monotonic seconds and is asked at scrapes only.
+    """All metrics of one prober. `clock` is monotonic seconds, `lease_clock` those of CLOCK_BOOTTIME; both are
+    asked at scrapes only.
 
     `record` takes events in the order in which they were sent. A reload adds what is new, removes the gauges of
     what is watched no longer, and sets nothing back.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        lease_clock: Callable[[], float] = boottime,
+    ) -> None:
         self.series = Series(clock)
+        self._lease_clock = lease_clock
         self.series.put(probing.BUILD_INFO, 1, prober.__version__, platform.python_version())
         self._results = ResultRecorder(self.series)
         self._outages: dict[ProbeName, OutageHistory] = {}
@@ -60,12 +69,15 @@ class Metrics:
             Reloaded: self._reloaded,
             ProbeRan: self._probe_ran,
             ProbeSkipped: self._probe_skipped,
+            CapHit: self._cap_hit,
+            WritesRestricted: self._writes_restricted,
             OutageChanged: self._outage_changed,
             ServiceRestarted: self._service_restarted,
             WebhookSettled: self._webhook_settled,
             WinRate: self._win_rate,
             ViolationFound: self._violation_found,
             ViolationsStand: self._violations_stand,
+            Leading: self._leading,
             LoopLag: self._loop_lag,
             JournalFailed: self._journal_failed,
             Leftovers: self._leftovers,
@@ -144,6 +156,13 @@ class Metrics:
     def _probe_skipped(self, event: ProbeSkipped) -> None:
         self.series.add(probing.PROBE_SKIPPED, event.probe, event.reason, amount=event.count)
 
+    def _cap_hit(self, _: CapHit) -> None:
+        self.series.add(probing.RATE_CAP_HITS)
+
+    def _writes_restricted(self, event: WritesRestricted) -> None:
+        self.series.put(probing.PAUSED, event.paused)
+        self.series.put(probing.MAINTENANCE, event.maintenance)
+
     def _outage_changed(self, event: OutageChanged) -> None:
         history = self._outages.get(event.probe)
         if history is None:
@@ -183,6 +202,12 @@ class Metrics:
         for kind in Violation:
             self.series.put(probing.OPEN_VIOLATIONS, event.open.get(kind, 0), kind)
             self.series.put(probing.KNOWN_VIOLATIONS, event.known.get(kind, 0), kind)
+
+    def _leading(self, event: Leading) -> None:
+        # A prober that is frozen tells nothing of the end of its lease, and must not pass for the one that writes.
+        self.series.compute(
+            probing.LEADER, by=lambda _: float(event.leading and self._lease_clock() < event.until)
+        )
 
     def _loop_lag(self, event: LoopLag) -> None:
         self.series.observe(probing.LOOP_LAG, event.seconds)

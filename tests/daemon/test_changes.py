@@ -89,6 +89,11 @@ def test_what_changes_is_said_by_key_with_secrets_masked(tmp_path: Path) -> None
         ({"probes__database__dsn": "postgresql://prober@other.example.com/orders"}, "probes.database.dsn"),
         ({"probes__database__dsn": "postgresql://prober@db.example.com/others"}, "probes.database.dsn"),
         ({"target__contract": "guide"}, "contract.webhook.claimed.effect"),
+        ({"target__rate_limit": "400/1m"}, "target.rate_limit"),
+        ({"cap__burst": 40}, "cap.burst"),
+        ({"pause__until": "2100-01-01T00:00:00Z"}, "pause.until"),
+        ({"maintenance": [{"cron": "0 3 * * *", "duration": "1h"}]}, "maintenance"),
+        ({"election": "enabled"}, "election.enabled"),
     ],
 )
 def test_what_cannot_change_is_refused_by_its_key(tmp_path: Path, changed: dict[str, Any], key: str) -> None:

@@ -21,12 +21,14 @@ from prober.daemon.assembly import Assembled
 from prober.daemon.reload import Reloader
 from prober.daemon.settings import Settings
 from prober.event import Reloaded, Started
+from prober.gate import Gate
 from prober.outcome import ProbeName
 from prober.web.settings import WebSettings
 from tests.daemon.test_changes import running
+from tests.permits import ROUTES, WIDE
 from tests.web.event_samples import started
 
-NOTHING = Assembled(watched=(), witness=None)
+NOTHING = Assembled(watched=(), gate=Gate(WIDE, ROUTES), routes=ROUTES, witness=None)
 
 
 class Recorder:

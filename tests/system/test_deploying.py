@@ -22,6 +22,7 @@ from prober.config.load import load_config
 from prober.config.model import Config
 from prober.contract import Claimed, Contract, Full, Repeats
 from prober.daemon.assembly import Assembled, Intentions, assemble, load_contract
+from prober.daemon.leadership import leadership_of
 from prober.daemon.once import check_once
 from prober.demo.process import Owner
 from prober.demo.redis_server import RedisServer, TlsFiles
@@ -29,8 +30,10 @@ from prober.demo.stack import FROM_NUMBER, Stack
 from prober.doctor.database import examine_database
 from prober.doctor.redis import examine_redis
 from prober.doctor.walk import examine
+from prober.gate import Permit
 from prober.outcome import Mode, StepVerdict
-from prober.probes.base import Run
+from prober.probes.base import Run, Unrestricted
+from prober.probes.schema import OBJECTS
 from prober.probes.synthetic import Mark, new_message_sid, new_run_id
 from prober.probes.witness import NotAskable, Witness
 from prober.result import (
@@ -79,6 +82,7 @@ def document_of(stack: Stack, mode: Mode) -> dict[str, Any]:
     document["probes"]["webhook"] |= {"mode": mode.value, "from_number": FROM_NUMBER}
     # Without an outage of its own a test would wait for it.
     document["target"]["app_role"] = "postgres"
+    document["election"] = {"enabled": True, "lease": "1m"}
     return document
 
 
@@ -96,14 +100,25 @@ async def nothing(*_: object) -> None:
 
 async def shortcomings(config: Config, contract: Contract) -> list[str]:
     """Run every probe, a race, the effect and clean-up of a message, and the look at the fixtures: what fails."""
-    assembled = assemble(config, contract, Intentions(webhook=nothing, order=nothing))
-    found: list[str] = []
+    leadership = leadership_of(config, lambda _: None)
+    assert leadership is not None
+    await leadership.try_once()
+    await leadership.ask_once()  # a renewal
+    found = [] if leadership.refusal() is None else ["the lease is not to be had"]
+    assembled = assemble(config, contract, Intentions(webhook=nothing, order=nothing), leadership)
     try:
         for watched in assembled.watched:
             for urgent in (False, True) if watched.tracking and watched.tripwire else (False,):
                 started = now()
-                run = Run(id=new_run_id(started.wall), started=started, timeout=TIMEOUT, urgent=urgent)
-                result = await watched.probe.run(run)
+                permit = await assembled.gate.permit(watched.demand, patience=TIMEOUT)
+                assert isinstance(permit, Permit)
+                run = Run(
+                    id=new_run_id(started.wall), started=started, timeout=TIMEOUT, urgent=urgent, permit=permit
+                )
+                try:
+                    result = await watched.probe.run(run)
+                finally:
+                    permit.close()
                 found += shortcomings_of(result, urgent=urgent)
                 if isinstance(result, WebhookResult) and result.awaited is not None:
                     found += await message_shortcomings(contract, assembled, result.awaited, result.accepted)
@@ -121,6 +136,7 @@ async def shortcomings(config: Config, contract: Contract) -> list[str]:
         found += await asked(assembled.witness.fetch(present, values, timeout=TIMEOUT))
     finally:
         await assembled.close()
+        await leadership.give_back()
     return found
 
 
@@ -210,7 +226,7 @@ async def test_every_probe_a_race_the_set_up_and_the_clean_up_work_with_them(sta
     assert [f.name for f in findings if f.verdict is StepVerdict.HINT] == ["redis.queues"]
     done = command(stack, "doctor", "--setup", "--json")
     assert done.returncode == 0, done.stderr
-    assert [item["there"] for item in json.loads(done.stdout)["items"]] == [True] * 4
+    assert [item["there"] for item in json.loads(done.stdout)["items"]] == [True] * (3 + len(OBJECTS))
     await nothing_of_ours(stack)
 
 
@@ -247,14 +263,9 @@ async def test_without_any_one_grant_something_fails(stack: Stack) -> None:
     await each_is_needed(stack, grants, config, contract)
 
 
-async def test_mode_full_needs_what_the_page_adds_and_nothing_more(stack: Stack) -> None:
+async def test_mode_full_needs_nothing_more(stack: Stack) -> None:
     config, contract = settings(stack, Mode.FULL)
-    added = grants_in(block("grants-full"))
-    assert await shortcomings(config, contract) != []
-    await stack.postgres.execute(block("grants-full"), "orders")
-    await sweep(stack)
     assert await shortcomings(config, contract) == []
-    await each_is_needed(stack, added, config, contract)
 
 
 async def each_is_needed(stack: Stack, grants: list[Grant], config: Config, contract: Contract) -> None:
@@ -340,7 +351,7 @@ async def redis_of(stack: Stack, version: int) -> tuple[RedisServer, str, dict[s
 
 async def redis_shortcomings(client: Redis, config: Config, contract: Contract) -> list[str]:
     """What the Redis probe, its tripwire and the doctor cannot do, and whether our name can be seen."""
-    assembled = assemble(config, contract, Intentions(webhook=nothing, order=nothing))
+    assembled = assemble(config, contract, Intentions(webhook=nothing, order=nothing), Unrestricted())
     watched = next(each for each in assembled.watched if each.probe.name == "redis")
     found: list[str] = []
     try:

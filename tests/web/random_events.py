@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 
 from prober.event import (
     JOURNAL_FAILURES,
+    CapHit,
     Event,
     EventsDropped,
     JournalFailed,
+    Leading,
     Leftovers,
     LoopLag,
     ProbeSkipped,
@@ -17,6 +19,7 @@ from prober.event import (
     ViolationsStand,
     WebhookSettled,
     WinRate,
+    WritesRestricted,
 )
 from prober.outcome import (
     Claim,
@@ -122,6 +125,14 @@ events: st.SearchStrategy[Event] = st.one_of(
         reason=st.sampled_from(SkipReason),
         count=st.integers(1, 9),
     ),
+    st.builds(CapHit, probe=st.sampled_from(ProbeName)),
+    st.builds(
+        WritesRestricted,
+        at=st.just(at(0)),
+        paused=st.booleans(),
+        maintenance=st.booleans(),
+        sentence=strange,
+    ),
     st.builds(
         changed,
         st.sampled_from(OutageState),
@@ -151,6 +162,13 @@ events: st.SearchStrategy[Event] = st.one_of(
         at=st.just(at(0)),
         open=st.dictionaries(st.sampled_from(Violation), counts),
         known=st.dictionaries(st.sampled_from(Violation), counts),
+    ),
+    st.builds(
+        Leading,
+        leading=st.booleans(),
+        at=st.just(at(0)),
+        until=moments | st.sampled_from([float("inf"), float("-inf")]),
+        fence=st.none() | counts,
     ),
     st.builds(LoopLag, seconds=seconds, at=st.just(at(0))),
     st.builds(JournalFailed, reason=st.sampled_from(JOURNAL_FAILURES), detail=st.just("")),
