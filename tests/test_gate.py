@@ -290,3 +290,30 @@ def test_a_routes_prefix_of_the_url_belongs_to_the_path() -> None:
     routes = Routes(webhook="/shop/hook", routing="/shop/routing/")
     assert routes.family("/shop/hook") is RouteFamily.WEBHOOK
     assert routes.family("/hook") is RouteFamily.PAGES
+
+
+def test_a_permit_goes_by_the_routes_under_which_it_was_asked_for() -> None:
+    """A reload may move the routes: who has a permit or waits for one still asks the old ones."""
+    moved = Routes(webhook="/hooks/whatsapp", routing="/routing/")
+    new_webhook = b"POST /hooks/whatsapp HTTP/1.1\r\n\r\n"
+
+    async def main() -> None:
+        gate = gate_of(in_flight=1)
+        had = permit_for(webhook=1, gate=gate)
+        waiting = asyncio.ensure_future(gate.permit(Demand(webhook=1), patience=60.0))
+        await asyncio.sleep(0)
+        gate.routes = moved
+        assert had.begin(WEBHOOK) is RouteFamily.WEBHOOK
+        had.end()
+        had.close()
+        waited = await waiting
+        assert isinstance(waited, Permit)
+        assert waited.begin(WEBHOOK) is RouteFamily.WEBHOOK
+        waited.end()
+        waited.close()
+        fresh = permit_for(webhook=1, gate=gate)
+        with pytest.raises(OverspentError, match="pages"):
+            fresh.begin(WEBHOOK)
+        assert fresh.begin(new_webhook) is RouteFamily.WEBHOOK
+
+    timeless(main)

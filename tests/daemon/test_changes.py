@@ -64,7 +64,7 @@ def test_what_changes_is_said_by_key_with_secrets_masked(tmp_path: Path) -> None
         tmp_path,
         target__auth_token="another-secret",
         probes__redis__url="redis://prober:another-secret@redis.example.com:6379/0",
-        probes__race__vendors=7,
+        probes__race__vendors=4,
         probes__webhook__interval="20s",
         probes__health__enabled=False,
     )
@@ -73,7 +73,7 @@ def test_what_changes_is_said_by_key_with_secrets_masked(tmp_path: Path) -> None
         "target.auth_token: another value",
         "probes.webhook.interval: 10s → 20s",
         "probes.webhook.jitter: 1s → 2s",
-        "probes.race.vendors: 5 → 7",
+        "probes.race.vendors: 5 → 4",
         "probes.redis.url: another value",
         "probes.health.enabled: true → false",
     ]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from prober.config.document import Mark
 from prober.config.model import Config
@@ -29,6 +30,14 @@ from tests.permits import ROUTES, WIDE
 from tests.web.event_samples import started
 
 NOTHING = Assembled(watched=(), gate=Gate(WIDE, ROUTES), routes=ROUTES, witness=None)
+
+
+@pytest.fixture(autouse=True)
+def _same_log_afterwards() -> Iterator[None]:
+    """A reload sets the log up, for the whole process."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 class Recorder:
@@ -82,7 +91,7 @@ class Reloading:
 
 
 async def test_what_is_right_is_taken_up_and_said(tmp_path: Path) -> None:
-    wanted = settings(tmp_path, probes__race__vendors=7)
+    wanted = settings(tmp_path, probes__race__vendors=4)
     reloading = Reloading(settings(tmp_path), lambda: wanted)
     async with reloading.at_work():
         ended = await reloading.one()
@@ -117,7 +126,7 @@ async def test_whatever_goes_wrong_leaves_the_old_one(tmp_path: Path, fault: Exc
 
 
 async def test_one_key_that_cannot_change_refuses_the_whole(tmp_path: Path) -> None:
-    wanted = settings(tmp_path, instance="two", probes__race__vendors=7)
+    wanted = settings(tmp_path, instance="two", probes__race__vendors=4)
     reloading = Reloading(settings(tmp_path), lambda: wanted)
     async with reloading.at_work():
         (problem,) = (await reloading.one()).problems

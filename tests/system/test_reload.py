@@ -22,6 +22,7 @@ import yaml
 from prober.demo.process import Owner
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.record import Kind
+from prober.pause import FILE_NAME
 from tests.system.daemon_stack import change_config, config_of, fast_stack, no_trace, rows
 from tests.system.watching import Scrape, Watched, until
 
@@ -203,6 +204,39 @@ async def test_what_cannot_change_refuses_the_whole(watched: Watched) -> None:
     await watched.grows("prober_probe_runs_total", by=20, probe="redis")
     watched.stack.config_file.write_text(good, encoding="utf-8")
     await reload(watched)
+
+
+async def test_a_pause_lasts_over_a_reload_and_what_a_pause_is_made_of_is_refused(watched: Watched) -> None:
+    good = watched.stack.config_file.read_text(encoding="utf-8")
+    pause = watched.stack.data_dir / FILE_NAME
+    pause.touch()
+    try:
+        await watched.becomes("prober_paused", lambda value: value == 1)
+        await reload(watched, probes(race={"vendors": 4}, health={"interval": "1200ms"}))
+        since = await watched.scrape()
+        assert since.value("prober_paused") == 1
+        await watched.grows("prober_probe_skipped_total", by=2, since=since, probe="race", reason="paused")
+        later = await watched.scrape()
+        races = "vendor_routing_race_outcomes_total"
+        assert later.total(races) == since.total(races)
+        never_fell(since, later)
+
+        def change(document: dict[str, Any]) -> None:
+            document["cap"]["burst"] = 100
+            document["pause"] = {"until": "2100-01-01T00:00:00Z"}
+
+        change_config(watched.stack, change)
+        hang_up(watched)
+        await watched.becomes(OK, lambda value: value == 0)
+        problems = [line["problem"] for line in log_lines(watched) if line.get("event") == "reload refused"]
+        for key in ("cap.burst: ", "pause.until: "):
+            assert any(problem.startswith(key) and "restart the prober" in problem for problem in problems)
+    finally:
+        pause.unlink(missing_ok=True)
+        watched.stack.config_file.write_text(good, encoding="utf-8")
+    await reload(watched)
+    await watched.becomes("prober_paused", lambda value: value == 0)
+    await watched.grows("vendor_routing_race_outcomes_total", by=1, outcome="one_winner")
 
 
 async def test_by_http_it_is_off_until_it_is_enabled(watched: Watched) -> None:
