@@ -13,7 +13,7 @@ from proofs.election_judge import Trouble
 from tests.system.daemon_stack import no_trace
 from tests.system.watching import until
 
-TERM = 2.0
+TERM = 3.0
 
 
 async def test_one_of_three_writes_whatever_becomes_of_it() -> None:
