@@ -318,10 +318,11 @@ class Race(_Part):
     """How an order is offered to synthetic vendors, accepted, witnessed and removed.
 
     `create` makes the order and its routing; `second_routing` makes another routing of an order that is there,
-    without it `split_order` is not observable.
+    without it `split_order` is not observable. Without `remove_fixtures` nobody but you removes the fixtures.
     """
 
     fixtures: tuple[FixtureSql, ...]
+    remove_fixtures: tuple[FixtureSql, ...] = ()
     create: Annotated[tuple[CreateSql, ...], _Some]
     second_routing: tuple[CreateSql, ...] = ()
     warm_up: WarmUp | None = None

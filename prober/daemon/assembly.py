@@ -21,6 +21,7 @@ from prober.probes.database_session import DatabaseAddress
 from prober.probes.database_stats import AppPool
 from prober.probes.database_tripwire import DatabaseTripwire
 from prober.probes.health import HealthProbe
+from prober.probes.marks import Marks
 from prober.probes.race import RaceProbe, RaceSettings
 from prober.probes.redis import RedisProbe
 from prober.probes.redis_session import RedisAddress
@@ -50,6 +51,7 @@ class Assembled:
 
     watched: tuple[Watched, ...]
     witness: Witness | None
+    marks: Marks | None  # where there is a witness
 
     async def close(self) -> None:
         """Give back every connection."""
@@ -66,19 +68,20 @@ def load_contract(config: Config, base: Path) -> Contract:
     )
 
 
-def assemble(config: Config, contract: Contract, intend: Intentions) -> Assembled:
-    """Make every probe that the config enables."""
+def assemble(config: Config, contract: Contract, intend: Intentions, owner: str | None = None) -> Assembled:
+    """Make every probe that the config enables; `owner` is who marks what they make (default: our instance)."""
     mark = Mark(config.instance)
     client = _client(config)
-    witness = _witness(config)
+    witness = make_witness(config)
+    marks = None if witness is None else Marks(witness, owner or config.instance)
     watched = [
-        *_webhook(config, contract, mark, client, witness, intend),
-        *_race(config, contract, mark, client, witness, intend),
+        *_webhook(config, contract, mark, client, marks, intend),
+        *_race(config, contract, mark, client, witness, marks, intend),
         *_redis(config, contract),
         *_databases(config),
         *_health(config, contract, mark, client),
     ]
-    return Assembled(watched=tuple(watched), witness=witness)
+    return Assembled(watched=tuple(watched), witness=witness, marks=marks)
 
 
 def _client(config: Config) -> Client:
@@ -94,7 +97,7 @@ def _tls(tls: Tls | None) -> ssl.SSLContext:
     return tls_context(ca_file=tls.ca_file, verify=not tls.insecure_skip_verify)
 
 
-def _witness(config: Config) -> Witness | None:
+def make_witness(config: Config) -> Witness | None:
     """Effects and races are asked for at the server itself, through the pooler only where that is the one way."""
     if not config.probes.database.enabled:
         return None
@@ -108,7 +111,7 @@ def _webhook(
     contract: Contract,
     mark: Mark,
     client: Client,
-    witness: Witness | None,
+    marks: Marks | None,
     intend: Intentions,
 ) -> list[Watched]:
     section = config.probes.webhook
@@ -123,7 +126,7 @@ def _webhook(
         reuse_connection=section.reuse_connection,
         full_every=section.full_interval,
     )
-    messages = Messages(contract.webhook, settings, mark, client.endpoint, witness)
+    messages = Messages(contract.webhook, settings, mark, client.endpoint, marks)
     probe = WebhookProbe(messages, client, intend.webhook)
     timing = Timing(
         interval=section.interval,
@@ -156,10 +159,11 @@ def _race(
     mark: Mark,
     client: Client,
     witness: Witness | None,
+    marks: Marks | None,
     intend: Intentions,
 ) -> list[Watched]:
     section = config.probes.race
-    if not section.enabled or witness is None:
+    if not section.enabled or witness is None or marks is None:
         return []
     token = config.target.bearer_token
     settings = RaceSettings(
@@ -167,7 +171,7 @@ def _race(
         bearer_token=None if token is None else token.get_secret_value(),
         split_every=section.split_order_interval,
     )
-    probe = RaceProbe(contract.race, settings, mark, client, witness, intend.order)
+    probe = RaceProbe(contract.race, settings, mark, client, witness, marks, intend.order)
     return [
         Watched(
             probe=probe,

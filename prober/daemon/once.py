@@ -18,6 +18,7 @@ from prober.judge.outage import INCONCLUSIVE
 from prober.outcome import Mode, Outcome, Settlement, WebhookCheck
 from prober.probes.base import Run
 from prober.probes.effects import EffectWatch
+from prober.probes.marks import Marks
 from prober.probes.synthetic import new_run_id
 from prober.probes.witness import NotAskable, Witness
 from prober.result import (
@@ -54,12 +55,14 @@ class Line:
 
 async def check_once(config: Config, contract: Contract) -> list[Line]:
     """Run every probe once, all at the same time, and follow the webhooks to their effects."""
-    assembled = assemble(config, contract, Intentions(webhook=_nothing, order=_nothing))
+    # Marked as a part of this instance: its daemon, which may run beside, takes nothing of it for its own.
+    owner = f"{config.instance}/check"
+    assembled = assemble(config, contract, Intentions(webhook=_nothing, order=_nothing), owner)
     try:
         results = await asyncio.gather(*(_run(watched) for watched in assembled.watched))
         lines = [_line(result) for result in results]
-        if assembled.witness is not None:
-            lines += await _Effects(config, contract, assembled.witness).lines(results)
+        if assembled.witness is not None and assembled.marks is not None:
+            lines += await _Effects(config, contract, assembled.witness, assembled.marks).lines(results)
         return lines
     finally:
         await assembled.close()
@@ -79,11 +82,17 @@ async def _run(watched: Watched) -> Result:
 class _Effects:
     """What became of the messages of a check: waits for their effects, then until their rows are gone."""
 
-    def __init__(self, config: Config, contract: Contract, witness: Witness) -> None:
+    def __init__(self, config: Config, contract: Contract, witness: Witness, marks: Marks) -> None:
         self._deadline = config.probes.webhook.processing_deadline
         self._contract = contract.webhook
         self._watch = EffectWatch(
-            contract.webhook, witness, deadline=self._deadline, service_clock=time.monotonic, observer=self
+            contract.webhook,
+            witness,
+            marks,
+            deadline=self._deadline,
+            orphan_age=config.cleanup.orphan_age,
+            service_clock=time.monotonic,
+            observer=self,
         )
         self._settled: dict[str, WebhookSettled] = {}
         self._effects: dict[str, int] = {}

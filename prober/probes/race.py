@@ -18,8 +18,9 @@ from prober.judge.race import RaceVerdict, judge_race
 from prober.outcome import Ask, Claim, Outcome, ProbeName, RaceOutcome
 from prober.probes.accept import Accept, Accepts
 from prober.probes.base import Run
+from prober.probes.marks import Marks
 from prober.probes.race_witness import RaceWitness
-from prober.probes.synthetic import Mark
+from prober.probes.synthetic import Mark, Order
 from prober.probes.witness import NotAskable, Values, Witness
 from prober.result import RaceHistory, RaceResult, RaceRows, VendorAnswer
 
@@ -53,8 +54,7 @@ class _Race:
     """One race under way. `spread`: first to last accept released, seconds."""
 
     run: Run
-    order_id: str
-    routing_id: str
+    order: Order
     released: Instant
     answers: tuple[VendorAnswer, ...] = ()
     spread: float | None = None
@@ -73,6 +73,7 @@ class RaceProbe:
         mark: Mark,
         client: Client,
         witness: Witness,
+        marks: Marks,
         intend: Intend,
     ) -> None:
         self._contract = contract
@@ -80,6 +81,7 @@ class RaceProbe:
         self._mark = mark
         self._client = client
         self._witness = witness
+        self._marks = marks
         self._intend = intend
         self._accepts = Accepts(contract, mark, client.endpoint, settings.bearer_token)
         self._rows = RaceWitness(contract, mark, client, witness)
@@ -88,26 +90,22 @@ class RaceProbe:
 
     async def run(self, run: Run) -> RaceResult:
         """Make an order, race for it, judge, and clean up whatever happened in between."""
-        race = _Race(
-            run=run,
-            order_id=self._mark.order(run.id),
-            routing_id=self._mark.routing(run.id),
-            released=run.started,
-        )
-        values = self._values(race.order_id, race.routing_id)
-        await self._intend(run.id, race.order_id)
+        order = self._mark.order_of(run.id)
+        race = _Race(run=run, order=order, released=run.started)
+        values = self._values(order.id, order.routing_id)
+        await self._intend(run.id, order.id)
         try:
-            await self._witness.run(self._contract.create, values, timeout=WORK_TIMEOUT)
+            await self._marks.make_order(order, self._contract.create, values, timeout=WORK_TIMEOUT)
         except NotAskable as why:
             # The insert may have been committed although its answer was lost.
-            leftovers = await self._clean(values)
+            leftovers = await self._clean(order)
             sentence = f"the synthetic order could not be made: {why.detail}"
             return self._result(race, RaceHistory(), RaceVerdict(RaceOutcome.SETUP_FAILED, sentence), leftovers)
         try:
             await self._race(race)
             history = await self._witnessed(race, values)
         finally:
-            leftovers = await self._clean(values)
+            leftovers = await self._clean(order)
         return self._result(race, history, judge_race(history), leftovers)
 
     async def close(self) -> None:
@@ -130,7 +128,7 @@ class RaceProbe:
             if len(connections) < len(opened):
                 race.answers = self._not_raced(opened)
                 return
-            accepts = [self._accept(race, race.routing_id, vendor, Ask.RACE) for vendor in self._vendors]
+            accepts = [self._accept(race, race.order.routing_id, vendor, Ask.RACE) for vendor in self._vendors]
             for accept, connection in zip(accepts, connections, strict=True):
                 connection.stage(accept.request)
             # What was staged is on the wire once the loop has turned; then nothing stands between the releases.
@@ -188,11 +186,11 @@ class RaceProbe:
         rows = await self._rows.rows(values, race.answers)
         page_winner = rows_after = second_rows = None
         if rows is not None and rows.routing_exists:
-            page_winner = await self._rows.page_winner(race.run, race.routing_id, rows)
+            page_winner = await self._rows.page_winner(race.run, race.order.routing_id, rows)
         history = RaceHistory(answers=race.answers, rows=rows, page_winner=page_winner)
         if rows is not None and rows.locked_vendor and judge_race(history).outcome is RaceOutcome.ONE_WINNER:
-            await self._ask(race, race.routing_id, rows.locked_vendor, Ask.AGAIN)
-            await self._ask(race, race.routing_id, self._mark.late_vendor, Ask.LATE)
+            await self._ask(race, race.order.routing_id, rows.locked_vendor, Ask.AGAIN)
+            await self._ask(race, race.order.routing_id, self._mark.late_vendor, Ask.LATE)
             rows_after = await self._rows.rows(values)
             if race.run.started.mono >= self._split_due and self._contract.second_routing:
                 self._split_due = race.run.started.mono + self._settings.split_every
@@ -213,7 +211,7 @@ class RaceProbe:
     async def _second_routing(self, race: _Race, winner: str) -> RaceRows | None:
         """Open another routing of the order and let a vendor accept there that has not won."""
         routing_id = self._mark.second_routing(race.run.id)
-        values = self._values(race.order_id, routing_id)
+        values = self._values(race.order.id, routing_id)
         try:
             await self._witness.run(self._contract.second_routing, values, timeout=WORK_TIMEOUT)
         except NotAskable:
@@ -223,13 +221,13 @@ class RaceProbe:
         return await self._rows.rows(values)
 
     def _accept(self, race: _Race, routing_id: str, vendor: str, ask: Ask) -> Accept:
-        return self._accepts.make(race.run, race.order_id, routing_id, vendor, ask)
+        return self._accepts.make(race.run, race.order.id, routing_id, vendor, ask)
 
-    async def _clean(self, values: Values) -> int:
+    async def _clean(self, order: Order) -> int:
         """Remove the order and count what is still there; -1 when that could not be done or asked."""
         try:
-            await self._witness.run(self._contract.cleanup, values, timeout=WORK_TIMEOUT)
-            return await self._witness.count(self._contract.leftovers, values, timeout=WORK_TIMEOUT)
+            await self._marks.remove_order(order, self._contract.cleanup, timeout=WORK_TIMEOUT)
+            return await self._witness.count(self._contract.leftovers, order.values, timeout=WORK_TIMEOUT)
         except NotAskable:
             return -1
 
@@ -245,8 +243,8 @@ class RaceProbe:
             detail=verdict.sentence,
             race_outcome=verdict.outcome,
             sentence=verdict.sentence,
-            routing_id=race.routing_id,
-            order_id=race.order_id,
+            routing_id=race.order.routing_id,
+            order_id=race.order.id,
             released=race.released,
             history=history,
             race_duration=max(times) if complete else None,

@@ -1,4 +1,4 @@
-"""Our own schema in the target's database: a table with a heartbeat row for each instance, and its grants."""
+"""Our own schema in the target's database: heartbeats, the marks of what we made, and the grants on both."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "prober"
 HEARTBEAT = f"{SCHEMA}.heartbeat"
+MARKS = f"{SCHEMA}.marks"
 
 # Half empty pages, so that an update a second stays on its page (HOT) and never grows an index.
 _CREATE_HEARTBEAT = f"""
@@ -21,12 +22,26 @@ _CREATE_HEARTBEAT = f"""
         at timestamptz NOT NULL DEFAULT now()
     ) WITH (fillfactor = 50)
 """
+# A row for each synthetic thing that stands in the target's tables just now, with what removing it needs.
+_CREATE_MARKS = f"""
+    CREATE TABLE {MARKS} (
+        kind text NOT NULL CHECK (kind IN ('order', 'message')),
+        id text NOT NULL,
+        instance text NOT NULL,
+        run_id text NOT NULL,
+        made_at timestamptz NOT NULL DEFAULT now(),
+        accepted_at timestamptz,
+        payload jsonb NOT NULL,
+        PRIMARY KEY (kind, id)
+    )
+"""
+_TABLES = {"heartbeat": _CREATE_HEARTBEAT, "marks": _CREATE_MARKS}
 _INSTANCE = re.compile(r"[A-Za-z0-9._:@/-]{1,128}")
 _ADVISORY_LOCK = 0x70726F626572  # "prober"
 
 
 def grants(role: str) -> tuple[str, ...]:
-    """All that the role of the database probe needs, as statements; the last one for the statistics of others.
+    """All that the prober's role needs of our own schema, as statements; the last one for others' statistics.
 
     Without pg_read_all_stats (or pg_monitor) the probe works and says that pool usage, the longest
     transaction and the lag of replicas are not observable.
@@ -35,6 +50,7 @@ def grants(role: str) -> tuple[str, ...]:
     return (
         f"GRANT USAGE ON SCHEMA {SCHEMA} TO {name}",
         f"GRANT SELECT, INSERT, UPDATE ON {HEARTBEAT} TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON {MARKS} TO {name}",
         f"GRANT pg_read_all_stats TO {name}",
     )
 
@@ -47,17 +63,18 @@ async def ensure_schema(connection: Connection) -> bool:
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _ADVISORY_LOCK)
         # IF NOT EXISTS asks for the right to create even where there is nothing to create.
-        has_schema, has_table = await connection.fetchrow(
-            "SELECT count(DISTINCT n.oid) = 1, count(c.oid) = 1 FROM pg_catalog.pg_namespace n"
-            " LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = 'heartbeat'"
+        found = await connection.fetch(
+            "SELECT c.relname FROM pg_catalog.pg_namespace n"
+            " LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p')"
             " WHERE n.nspname = $1",
             SCHEMA,
-        ) or (False, False)
-        if not has_schema:
+        )
+        if not found:
             await connection.execute(f"CREATE SCHEMA {SCHEMA}")
-        if not has_table:
-            await connection.execute(_CREATE_HEARTBEAT)
-    return not (has_schema and has_table)
+        missing = [create for name, create in _TABLES.items() if name not in {row[0] for row in found}]
+        for create in missing:
+            await connection.execute(create)
+    return bool(missing)
 
 
 async def ensure_heartbeat(connection: Connection, instance: str) -> None:

@@ -47,9 +47,10 @@ class WebhookProbe:
         awaited = self._messages.awaited(run, message, mode)
         await self._intend(awaited)
         if mode is Mode.FULL:
+            awaited = await self._messages.mark(awaited)
             return replace(await self._send(run, message, mode, WebhookCheck.DELIVERY), awaited=awaited)
         try:
-            await self._messages.claim(message, run.timeout * CLAIM_SHARE)
+            awaited = await self._messages.claim(awaited, run.timeout * CLAIM_SHARE)
         except NotAskable as why:
             remark = f"; not delivered, no claim: {why.detail}"
             result = await self._send(run, message, mode, WebhookCheck.PATH, remark)

@@ -33,7 +33,7 @@ def waited(elapsed: float, service: float | None = None, absent_until: float | N
     ],
 )
 def test_verdicts(how: Waited, seen: Sighting | None, lost_before: bool, expected: Settlement | None) -> None:
-    verdict = settle(how, seen, deadline=60.0, already_lost=lost_before)
+    verdict = settle(how, seen, deadline=60.0, orphan_age=900.0, already_lost=lost_before)
     assert (verdict.settlement if verdict else None) is expected
 
 
@@ -42,18 +42,18 @@ times = st.floats(0, 10_000)
 
 @given(times, times, st.booleans())
 def test_what_cannot_be_asked_is_never_settled(elapsed: float, service: float, lost: bool) -> None:
-    assert settle(waited(elapsed, service), None, deadline=60.0, already_lost=lost) is None
+    assert settle(waited(elapsed, service), None, deadline=60.0, orphan_age=900.0, already_lost=lost) is None
 
 
 @given(times, st.floats(0, 59.999))
 def test_an_outage_never_makes_a_loss(elapsed: float, service: float) -> None:
-    assert settle(waited(elapsed, service), ABSENT, deadline=60.0, already_lost=False) is None
+    assert settle(waited(elapsed, service), ABSENT, deadline=60.0, orphan_age=900.0, already_lost=False) is None
 
 
 @given(times, times, st.one_of(st.none(), times), st.booleans())
 def test_an_effect_that_is_there_is_never_lost(
     elapsed: float, service: float, absent: float | None, lost: bool
 ) -> None:
-    verdict = settle(waited(elapsed, service, absent), THERE, deadline=60.0, already_lost=lost)
+    verdict = settle(waited(elapsed, service, absent), THERE, deadline=60.0, orphan_age=900.0, already_lost=lost)
     assert verdict is not None
     assert verdict.settlement is not Settlement.LOST
