@@ -261,7 +261,7 @@ def _message(
     sid: str, mark: Mark, run_id: str, payload: Mapping[str, object], made: Instant
 ) -> AwaitedWebhook | None:
     mode, number, body = (payload.get(key) for key in ("mode", "from_number", "body"))
-    if mode not in set(Mode) or not isinstance(number, str) or not isinstance(body, str):
+    if mode not in list(Mode) or not isinstance(number, str) or not isinstance(body, str):
         return None
     if not _SID.fullmatch(sid) or not mark.is_body(body, run_id):
         return None
