@@ -6,11 +6,12 @@ DURATION ?=
 PYTEST_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit system lock generated bench clean tools
+.PHONY: help demo test lint unit system lock generated bench detection clean tools
 
 help:
 	@echo 'make demo [DURATION=60s]   a whole stack on this machine, and prober watching it'
 	@echo 'make test                  lint, types, unit and system tests; installs what it lacks'
+	@echo 'make detection             every planted fault told, clean runs, rare windows: docs/detection.md'
 	@echo 'make bench                 the measurements of docs/benchmarks.md'
 	@echo 'make generated             write every generated file anew'
 	@echo 'make lock                  pin every dependency anew'
@@ -51,11 +52,16 @@ unit: $(VENV)/.dev
 system: $(VENV)/.dev tools
 	$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) --dist loadfile tests/system
 
+# Long runs whose pages are checked in; `make test` has a short form of each.
+detection: $(VENV)/.dev tools
+	$(BIN)/python -m proofs.detection
+
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
 generated: $(VENV)/.dev
 	$(BIN)/prober metrics --markdown > docs/metrics.md
+	$(BIN)/python -m prober.doctor.grants_doc docs/deploying.md
 
 # Pins and hashes alone: no address of where they came from.
 lock: $(VENV)/.dev

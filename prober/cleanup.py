@@ -15,7 +15,7 @@ from functools import partial
 from prober.clock import Instant, now
 from prober.config.model import Config
 from prober.contract import Contract
-from prober.daemon.assembly import make_witness, redis_address
+from prober.daemon.assembly import redis_address, target_witness
 from prober.daemon.lock import Holder
 from prober.event import WebhookSettled
 from prober.judge.sweep import Limits, SweepVerdict, Trace, may_go
@@ -97,7 +97,7 @@ async def clean_up(
     """
     cleanup = _Cleanup(config, contract, journal, holder, dry_run=dry_run)
     kinds: dict[Leftover, Swept] = {}
-    witness = make_witness(config)
+    witness = target_witness(config)
     if witness is not None:
         try:
             kinds |= await cleanup.rows(witness, Marks(witness, config.instance))
@@ -110,7 +110,7 @@ async def clean_up(
 
 async def remove_fixtures(config: Config, contract: Contract) -> None:
     """Remove the synthetic retailer and every synthetic vendor of this instance. Raises NotCleanedError."""
-    statements, witness = contract.race.remove_fixtures, make_witness(config)
+    statements, witness = contract.race.remove_fixtures, target_witness(config)
     if witness is None:
         raise NotCleanedError("no database is configured (probes.database.dsn), so there are no fixtures")
     try:
@@ -189,7 +189,10 @@ class _Cleanup:
         """What our own journal knows of."""
         at = now()
         orders = [
-            _Thing(self._own(Leftover.ORDERS, mark.at, at, evidence=False), order=self._mark.order_of(mark.run_id))
+            _Thing(
+                self._own(Leftover.ORDERS, mark.at, at, evidence=False),
+                order=self._mark.order_called(mark.id, mark.run_id),
+            )
             for mark in left.marks
             if mark.kind == Leftover.ORDERS
         ]

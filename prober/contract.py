@@ -259,6 +259,7 @@ _FIXTURES = ("retailer_id", "vendor_ids")
 _ORDER = ("order_id", "routing_id")
 
 FixtureSql = Annotated[Sql, _sql(_FIXTURES, _FIXTURES)]
+PresentSql = Annotated[Sql, _sql(_FIXTURES, _FIXTURES, ("id", "offered"))]
 CreateSql = Annotated[Sql, _sql((*_FIXTURES, *_ORDER), _ORDER)]
 # A sweep has no vendors any more.
 OrderCleanupSql = Annotated[Sql, _sql(("retailer_id", *_ORDER), _ORDER)]
@@ -318,14 +319,19 @@ class Race(_Part):
     """How an order is offered to synthetic vendors, accepted, witnessed and removed.
 
     `create` makes the order and its routing; `second_routing` makes another routing of an order that is there,
-    without it `split_order` is not observable. Without `remove_fixtures` nobody but you removes the fixtures.
+    without it `split_order` is not observable. `hold` locks the row of a routing, and returns it: a second heat
+    runs while it is locked, so that a target which looks, and writes without looking again, is caught every time.
+    Without `present` nobody looks whether the fixtures are there and kept from real orders; without
+    `remove_fixtures` nobody but you removes them.
     """
 
     fixtures: tuple[FixtureSql, ...]
     remove_fixtures: tuple[FixtureSql, ...] = ()
+    present: PresentSql | None = None
     create: Annotated[tuple[CreateSql, ...], _Some]
     second_routing: tuple[CreateSql, ...] = ()
     warm_up: WarmUp | None = None
+    hold: OrderCleanupSql | None = None
     accept: Accept
     answers: Annotated[tuple[AnswerRule, ...], AfterValidator(_answers)]
     rows: RowsSql

@@ -136,6 +136,7 @@ class Ask(StrEnum):
     AGAIN = "again"  # the winner, once it is known that it won
     LATE = "late"  # a vendor that did not race, once the race is won
     SECOND = "second"  # another vendor, in a second routing of the same order
+    HELD = "held"  # in a second heat, on an order whose row was locked until everybody had asked
 
 
 class Violation(StrEnum):
@@ -226,3 +227,13 @@ class Service(StrEnum):
 
     REDIS = "redis"
     DATABASE = "database"
+
+
+class StepVerdict(StrEnum):
+    """What one step of `prober doctor` came to."""
+
+    OK = "ok"
+    HINT = "hint"  # works, and may not be meant
+    PROBLEM = "problem"
+    ALARM = "alarm"  # a danger to the target: to be mended before anything else
+    SKIPPED = "skipped"  # an earlier step failed, or there is nothing to look at

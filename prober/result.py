@@ -134,8 +134,9 @@ class RaceHistory:
 
     `answers` are in the order of the vendors, first those of the race itself, then what was asked afterwards.
     `rows` were read after the race, `rows_after` after the winner had asked again and a late vendor had asked,
-    `second_rows` are those of a second routing of the same order; None where they were not or could not be
-    read. `page_winner` is who the contract's status page names, None where there is none or it says nothing.
+    `second_rows` are those of a second routing of the same order, `held_rows` those of the second heat, which is
+    about an order of its own; None where they were not or could not be read. `page_winner` is who the contract's
+    status page names, None where there is none or it says nothing.
     """
 
     answers: tuple[VendorAnswer, ...] = ()
@@ -143,6 +144,7 @@ class RaceHistory:
     page_winner: str | None = None
     rows_after: RaceRows | None = None
     second_rows: RaceRows | None = None
+    held_rows: RaceRows | None = None
 
     def asked(self, ask: Ask) -> tuple[VendorAnswer, ...]:
         """The answers to one kind of accept."""
@@ -158,6 +160,7 @@ class RaceResult(Result):
     routing_id: str
     order_id: str
     released: Instant
+    orders: tuple[str, ...] = ()  # the ids of every order that this run may have made
     history: RaceHistory = field(default_factory=RaceHistory)
     race_duration: float | None = None  # release to last answer
     spread: float | None = None  # first to last request released

@@ -21,6 +21,19 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL | re.ASCII,
 )
 
+# Words of SQL that cannot be a name unless quoted (manual, appendix C).
+RESERVED = frozenset(
+    """
+    all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create
+    current_catalog current_date current_role current_time current_timestamp current_user default deferrable desc
+    distinct do else end except false fetch for foreign from grant group having in initially intersect into
+    lateral leading limit localtime localtimestamp not null offset on only or order placing primary references
+    returning select session_user some symmetric system_user table then to trailing true union unique user using
+    variadic when where window with
+    """.split()  # noqa: SIM905 - read more easily than a list of strings
+)
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+
 
 @dataclass(frozen=True, slots=True)
 class Sql:
@@ -59,6 +72,17 @@ class Sql:
         """Pick the parameters from `values`; KeyError if the contract asks for one that does not exist."""
         return [values[name] for name in self.parameters]
 
+    def filled(self, literals: Mapping[str, str]) -> str:
+        """The statement with SQL literals in place of its parameters, to be read; KeyError as above."""
+        return _TOKEN.sub(lambda found: found[0] if found["name"] is None else literals[found["name"]], self.text)
+
 
 def _without_comment(found: re.Match[str]) -> str:
     return "" if found[0].startswith(("--", "/*")) else found[0]
+
+
+def quoted(name: str) -> str:
+    """A name as SQL writes it: in quotes only where it has to be."""
+    if _PLAIN.fullmatch(name) and name not in RESERVED:
+        return name
+    return '"' + name.replace('"', '""') + '"'

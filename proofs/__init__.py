@@ -1,1 +1,1 @@
-"""Long runs that prove what a short test cannot: commands of their own, whose figures are checked in."""
+"""Long runs that prove what prober promises; each writes a page of docs/ and has a short form in `make test`."""

@@ -76,10 +76,16 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--reason", required=True, metavar="TEXT", help="why this need not wake anybody")
     command.set_defaults(command=_ack)
 
-    command = commands.add_parser("doctor", parents=[common], help="make what the target's database has to hold")
-    command.add_argument(
-        "--setup", action="store_true", required=True, help="create our schema and the synthetic fixtures"
+    command = commands.add_parser(
+        "doctor",
+        parents=[common],
+        help="walk the contract with the target, and say what mends what fails",
     )
+    command.add_argument("--json", action="store_true", help="machine-readable output")
+    command.add_argument(
+        "--setup", action="store_true", help="show what is missing of our schema and the synthetic fixtures"
+    )
+    command.add_argument("--yes", action="store_true", help="with --setup: make it without asking")
     command.set_defaults(command=_doctor)
 
     command = commands.add_parser(
@@ -98,6 +104,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--data-dir", type=Path, metavar="DIR", help="where everything of it lives (default: a new one)"
+    )
+    command.add_argument(
+        "--contract",
+        default="whatsapp-ordering-system",
+        metavar="NAME",
+        help="which form the target has: whatsapp-ordering-system (default) or guide",
     )
     command.add_argument("--no-prometheus", action="store_true", help="do not start Prometheus")
     command.set_defaults(command=_demo)
@@ -162,9 +174,16 @@ def _ack(given: argparse.Namespace) -> int:
 
 
 def _doctor(given: argparse.Namespace) -> int:
-    from prober.cli.doctor import set_up_target
+    if given.setup:
+        from prober.cli.setup import set_up_target
 
-    return set_up_target(given.config)
+        return set_up_target(given.config, as_json=given.json, agreed=given.yes)
+    if given.yes:
+        print("prober doctor: --yes goes with --setup", file=sys.stderr)
+        return exits.BAD_USAGE
+    from prober.cli.doctor import examine_target
+
+    return examine_target(given.config, as_json=given.json)
 
 
 def _cleanup(given: argparse.Namespace) -> int:

@@ -10,7 +10,8 @@ import uvloop
 
 from prober.cli import exits
 from prober.cli.settings import read_settings
-from prober.daemon.once import Line, check_once
+from prober.daemon.once import check_once
+from prober.daemon.once_effects import Line
 from prober.log import configure_log
 
 MARKS = {"ok": "✓", "violation": "✗", "failed": "✗", "unknown": "?"}

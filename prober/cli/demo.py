@@ -13,7 +13,7 @@ from prober.cli import exits
 from prober.config.fields import Address, parse_address
 from prober.demo import story
 from prober.demo.process import Owner, ServerError
-from prober.demo.stack import Stack
+from prober.demo.stack import FORMS, Stack
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.faults import FaultName
 from prober.publish.journal.reader import Reader, UnreadableError
@@ -30,6 +30,9 @@ def demo(given: argparse.Namespace) -> int:
         if fault not in known:
             _complain(f"no such fault: {fault!r}; there are {', '.join(known)}")
             return exits.BAD_USAGE
+    if given.contract not in FORMS:
+        _complain(f"no such contract: {given.contract!r}; there are {', '.join(FORMS)}")
+        return exits.BAD_USAGE
     listen = None
     if given.listen is not None:
         try:
@@ -47,7 +50,9 @@ async def _demo(given: argparse.Namespace, listen: Address | None) -> int:
     try:
         async with Owner() as owner:
             directory = _directory(owner, given.data_dir)
-            stack = Stack(owner=owner, directory=directory, listen=listen, progress=_progress)
+            stack = Stack(
+                owner=owner, directory=directory, contract=given.contract, listen=listen, progress=_progress
+            )
             run = asyncio.create_task(_run(stack, given, stopping))
             stopped = asyncio.create_task(stopping.wait())
             await asyncio.wait([run, stopped], return_when=asyncio.FIRST_COMPLETED)

@@ -1,35 +1,73 @@
-"""`prober doctor --setup`: makes what has to exist in the target's database before the first race."""
+"""`prober doctor`: walks the contract with the target step by step, and says which setting mends what fails."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import uvloop
 
 from prober.cli import exits
-from prober.cli.settings import read_settings
-from prober.daemon.assembly import database_addresses
-from prober.probes.database_outcome import database_failure
-from prober.setup import set_up
+from prober.cli.settings import Settings, read_settings
+from prober.doctor.finding import Finding, worst
+from prober.doctor.walk import examine
+from prober.log import configure_log
+from prober.outcome import StepVerdict
+
+MARKS = {
+    StepVerdict.OK: "✓",
+    StepVerdict.HINT: "i",
+    StepVerdict.PROBLEM: "✗",
+    StepVerdict.ALARM: "!",
+    StepVerdict.SKIPPED: "-",
+}
+EXITS = {
+    StepVerdict.OK: exits.FINE,
+    StepVerdict.PROBLEM: exits.COULD_NOT_RUN,
+    # Vendors that real orders reach, or a target that takes forged messages: worse than that we cannot run.
+    StepVerdict.ALARM: exits.VIOLATION,
+}
 
 
-def set_up_target(path: Path) -> int:
-    """Create our schema and the contract's fixtures; running it again changes nothing."""
+def examine_target(path: Path, *, as_json: bool) -> int:
+    """Walk, print each step as it is found, and say what all came to."""
     settings = read_settings(path)
     if settings is None:
         return exits.BAD_USAGE
-    config = settings.config
-    direct, pooled = database_addresses(config.probes.database)
-    address = direct or pooled
-    if address is None:
-        print("prober doctor: no database is configured (probes.database.dsn)", file=sys.stderr)
-        return exits.BAD_USAGE
-    vendors = config.probes.race.vendors
-    try:
-        uvloop.run(set_up(address, settings.contract, config.instance, vendors))
-    except Exception as error:  # whatever a server does is named below
-        print(f"prober doctor: {settings.redact(database_failure(error, str(address)).detail)}", file=sys.stderr)
-        return exits.COULD_NOT_RUN
-    print(f"made (or already there): schema prober, one synthetic retailer, {vendors} synthetic vendors")
-    return exits.FINE
+    configure_log("warning", settings.config.log.format, settings.redact)
+    findings = uvloop.run(_walk(settings, as_json=as_json))
+    verdict = worst(findings)
+    if as_json:
+        document = {"verdict": verdict, "steps": [finding.document() for finding in findings]}
+        print(settings.redact(json.dumps(document, indent=2, ensure_ascii=False)))
+    else:
+        print(_summary(findings))
+    return EXITS[verdict]
+
+
+async def _walk(settings: Settings, *, as_json: bool) -> list[Finding]:
+    findings = []
+    async for finding in examine(settings.config, settings.contract):
+        findings.append(finding)
+        if not as_json:
+            sys.stdout.write(settings.redact(_plain(finding)) + "\n")
+            sys.stdout.flush()
+    return findings
+
+
+def _plain(finding: Finding) -> str:
+    line = f"{MARKS[finding.verdict]} {finding.name:<28} {finding.sentence}"
+    return f"{line}\n{'':<31}→ {finding.mend}" if finding.mend else line
+
+
+def _summary(findings: list[Finding]) -> str:
+    counts = {verdict: sum(f.verdict is verdict for f in findings) for verdict in StepVerdict}
+    names = {
+        StepVerdict.OK: "ok",
+        StepVerdict.HINT: "hints",
+        StepVerdict.PROBLEM: "problems",
+        StepVerdict.ALARM: "alarms",
+        StepVerdict.SKIPPED: "skipped",
+    }
+    return f"{len(findings)} steps: " + ", ".join(f"{count} {names[v]}" for v, count in counts.items() if count)

@@ -64,10 +64,16 @@ def warnings(config: Config) -> Iterator[str]:
     for key, settings in tls:
         if settings and settings.insecure_skip_verify:
             yield f"{key}.tls.insecure_skip_verify is true: whoever is in between can read and answer"
-    if database.enabled and target.app_role is None and target.app_name is None:
+    if database.enabled and database.dsn and target.app_role is None and target.app_name is None:
         yield (
             "db_connection_pool_usage is not observable: target.app_role or target.app_name tells which "
             "sessions are the application's"
+        )
+    if database.enabled and database.dsn is None:
+        yield (
+            "through a pooler alone the server itself is not observable: no db_connection_pool_usage, "
+            "db_recovery_time_seconds, db_transaction_rollbacks_total, locks, lag or restarts, and a pooler hides "
+            "the server's death for a while; give probes.database.dsn to see them"
         )
     if webhook.enabled and webhook.mode is Mode.FULL and not database.enabled:
         yield "loss and processing delay are not observable: probes.database is disabled"

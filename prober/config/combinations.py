@@ -203,7 +203,7 @@ def _redis(redis: Redis) -> Iterator[Fault]:
 
 def _database(database: Database) -> Iterator[Fault]:
     path: Path = ("probes", "database")
-    if database.dsn is None:
+    if database.dsn is None and database.pooled_dsn is None:
         yield Fault(
             (*path, "dsn"),
             "missing; expected postgresql://user@host:5432/database of the server itself (not of a pooler); "

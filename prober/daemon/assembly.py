@@ -71,8 +71,8 @@ def load_contract(config: Config, base: Path) -> Contract:
 def assemble(config: Config, contract: Contract, intend: Intentions, owner: str | None = None) -> Assembled:
     """Make every probe that the config enables; `owner` is who marks what they make (default: our instance)."""
     mark = Mark(config.instance)
-    client = _client(config)
-    witness = make_witness(config)
+    client = target_client(config)
+    witness = target_witness(config)
     marks = None if witness is None else Marks(witness, owner or config.instance)
     watched = [
         *_webhook(config, contract, mark, client, marks, intend),
@@ -84,7 +84,8 @@ def assemble(config: Config, contract: Contract, intend: Intentions, owner: str 
     return Assembled(watched=tuple(watched), witness=witness, marks=marks)
 
 
-def _client(config: Config) -> Client:
+def target_client(config: Config) -> Client:
+    """The client for every request to the target."""
     endpoint = Endpoint.parse(config.target.url)
     if config.target.tls is not None:
         endpoint = replace(endpoint, server_name=config.target.tls.server_name)
@@ -97,7 +98,7 @@ def _tls(tls: Tls | None) -> ssl.SSLContext:
     return tls_context(ca_file=tls.ca_file, verify=not tls.insecure_skip_verify)
 
 
-def make_witness(config: Config) -> Witness | None:
+def target_witness(config: Config) -> Witness | None:
     """Effects and races are asked for at the server itself, through the pooler only where that is the one way."""
     if not config.probes.database.enabled:
         return None

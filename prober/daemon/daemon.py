@@ -44,7 +44,8 @@ log = structlog.get_logger()
 # The event loop is asked how late it is this often (seconds).
 LAG_EVERY = 1.0
 # Services without which nothing is processed: while one is down no message can be called lost.
-PROCESSING_NEEDS = (ProbeName.REDIS, ProbeName.DATABASE)
+# The pooler is the way that the application takes.
+PROCESSING_NEEDS = (ProbeName.REDIS, ProbeName.DATABASE, ProbeName.DATABASE_POOLED)
 # Runs under way at the end get this share of `shutdown_timeout` to finish; what they made is undone in the rest.
 FINISH_SHARE = 0.5
 # Probes start a little apart, so that they do not disturb each other; all within the first second.

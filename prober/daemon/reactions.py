@@ -140,10 +140,11 @@ class Reactions:
         if result.race_outcome.is_violation:
             kind = Violation(result.race_outcome.value)
             await self._violation(kind, result.run_id, result.released, result.sentence)
-        if not result.leftovers:
-            await self._ledger.cleaned(result.order_id)
-        elif self.sweep is not None:
-            self.sweep.follow(result.run_id)
+        for order_id in result.orders:
+            if not result.leftovers:
+                await self._ledger.cleaned(order_id)
+            elif self.sweep is not None:
+                self.sweep.follow(result.run_id, order_id)
         rate = self._window.add(result.race_outcome)
         self._publish(replace(rate, fresh_until=now().mono + self._race_fresh_for))
 

@@ -19,6 +19,7 @@ from prober.demo.process import Owner, obstacle, unprivileged_user
 from prober.demo.prometheus import Prometheus
 from prober.demo.proxy_server import Proxy
 from prober.demo.redis_server import RedisServer
+from prober.demo.target.forms import FormName
 from prober.demo.target_server import Target
 from prober.demo.watcher import Watcher
 from prober.setup import set_up
@@ -29,6 +30,10 @@ ACCOUNT_SID = "AC" + "0" * 31 + "1"
 # A number that is ours: the reserved country code +999 reaches nobody.
 FROM_NUMBER = "+999000000001"
 INSTANCE = "demo"
+
+# What the reference target can be, by the shipped contract that speaks of it.
+FORMS: Mapping[str, FormName] = {"whatsapp-ordering-system": FormName.DEPLOYED, "guide": FormName.GUIDE}
+DEFAULT_CONTRACT = "whatsapp-ordering-system"
 
 # Short intervals, so that half a minute shows everything (SPEC 3).
 PROBES: Mapping[str, Mapping[str, Any]] = {
@@ -52,10 +57,14 @@ def _say_nothing(_: str) -> None:
 
 @dataclass(kw_only=True)
 class Stack:
-    """The servers of one demo or one system test. `progress` is told what is being done."""
+    """The servers of one demo or one system test. `progress` is told what is being done.
+
+    `contract` is a shipped one; the target takes its form.
+    """
 
     owner: Owner
     directory: Path
+    contract: str = DEFAULT_CONTRACT
     listen: Address | None = None  # of the daemon; None: a free port of 127.0.0.1
     probes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # over PROBES, by probe
     target_settings: Mapping[str, Any] = field(default_factory=dict)
@@ -91,7 +100,7 @@ class Stack:
             redis_url=self.redis.url(),
             auth_token=self._auth_token,
             public_url=PUBLIC_URL + WEBHOOK_PATH,
-            settings=self.target_settings,
+            settings={"form": FORMS[self.contract], **self.target_settings},
         )
         await self.target.start()
         if self.proxied:
@@ -124,6 +133,7 @@ class Stack:
             "data_dir": str(self.data_dir),
             "listen": self.watcher.address,
             "target": {
+                "contract": self.contract,
                 "environment": "demo",
                 "url": f"http://{self.proxy.address}" if self.proxied else self.target.url,
                 "public_url": PUBLIC_URL,

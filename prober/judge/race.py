@@ -39,7 +39,7 @@ def judge_race(history: RaceHistory) -> RaceVerdict:
     winner = history.rows.locked_vendor
     if winner is None:
         return verdict
-    for later in (_by_the_page, _by_asking_again, _by_a_late_vendor, _by_a_second_routing):
+    for later in (_by_the_page, _by_asking_again, _by_a_late_vendor, _by_a_second_routing, _by_the_held_heat):
         found = later(history, winner)
         if found is not None:
             return found
@@ -129,6 +129,19 @@ def _by_a_second_routing(history: RaceHistory, winner: str) -> RaceVerdict | Non
     )
 
 
+def _by_the_held_heat(history: RaceHistory, _: str) -> RaceVerdict | None:
+    """Everybody had looked before anybody could write: who does not look again then, wins as well.
+
+    It convicts of nothing else: a target that does not wait for a locked row may rightly refuse them all.
+    """
+    verdict = _at_the_instant(history.asked(Ask.HELD), history.held_rows)
+    if verdict.outcome is not RaceOutcome.MULTIPLE_WINNERS:
+        return None
+    return replace(
+        verdict, sentence=f"with the order's row locked until every vendor had asked, {verdict.sentence}"
+    )
+
+
 def _still_holds(rows: RaceRows | None, winner: str) -> bool:
     """Whether the order is the winner's still, so that being told otherwise is wrong."""
     return rows is not None and rows.routing_exists and rows.locked_vendor == winner
@@ -145,11 +158,14 @@ def _afterwards(history: RaceHistory) -> str:
         Ask.LATE: "A late vendor asked",
         Ask.SECOND: "A vendor asked in a second routing of the order",
     }
+    held = history.asked(Ask.HELD)
     parts = [
         f" {words}: {answer.claim.replace('_', ' ')}."
         for ask, words in said.items()
         for answer in history.asked(ask)
     ]
+    if held:
+        parts.append(f" With the row locked until all had asked: {len(_told_won(held))} of {len(held)} won.")
     return "." * bool(parts) + "".join(parts)
 
 

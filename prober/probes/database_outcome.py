@@ -18,7 +18,7 @@ _BY_SQLSTATE = {
     "53300": (Outcome.TOO_MANY_CONNECTIONS, "max_connections is reached: look for a leak in pg_stat_activity"),
     "28P01": (Outcome.AUTH, "the user or password is wrong"),
     "28000": (Outcome.AUTH, "pg_hba.conf does not let this user in this way"),
-    "42501": (Outcome.DENIED, "the role lacks a grant: `prober doctor --setup` shows which"),
+    "42501": (Outcome.DENIED, "the role lacks a grant: `prober doctor` shows which"),
     "42P01": (Outcome.MISSING_SCHEMA, "our own table is not there: run `prober doctor --setup`"),
     "3F000": (Outcome.MISSING_SCHEMA, "our own schema is not there: run `prober doctor --setup`"),
     "25006": (Outcome.READONLY, "it takes no writes: a standby, or default_transaction_read_only is on"),

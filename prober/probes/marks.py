@@ -120,6 +120,11 @@ class Marks:
         self._alone_at = 0.0
         self._said = False
 
+    @property
+    def witness(self) -> Witness:
+        """Who asks the database that the marks are in."""
+        return self._witness
+
     async def make_order(self, order: Order, create: Sequence[Sql], values: Values, *, timeout: float) -> None:
         """Make an order together with its mark, all or nothing."""
         payload = {"routing_id": order.routing_id, "retailer_id": order.retailer_id}
@@ -239,9 +244,9 @@ def read_mark(row: Mapping[str, object], at: Instant) -> FoundMark | None:
         return None
     mark = Mark(instance["name"])
     if row["kind"] == "order":
-        order = mark.order_of(run_id)
-        named = (row["id"], payload.get("routing_id"), payload.get("retailer_id"))
-        if named != (order.id, order.routing_id, order.retailer_id):
+        order = mark.order_called(str(row["id"]), run_id)
+        named = (payload.get("routing_id"), payload.get("retailer_id"))
+        if order is None or named != (order.routing_id, order.retailer_id):
             return None
         return FoundMark(kind=Leftover.ORDERS, id=order.id, owner=owner, age=age, order=order)
     message = _message(str(row["id"]), mark, run_id, payload, at.later(at.mono - age))

@@ -1,9 +1,12 @@
-"""Our own schema in the target's database: heartbeats, the marks of what we made, and the grants on both."""
+"""Our own schema in the target's database: what is in it, what makes it, what the prober's role may do there."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from prober.sql import quoted
 
 if TYPE_CHECKING:
     import asyncpg
@@ -13,46 +16,121 @@ if TYPE_CHECKING:
 SCHEMA = "prober"
 HEARTBEAT = f"{SCHEMA}.heartbeat"
 MARKS = f"{SCHEMA}.marks"
+# Makes pool usage, the longest transaction, lock waits and the lag of replicas visible; pg_monitor holds it too.
+STATISTICS_ROLE = "pg_read_all_stats"
+CREATE_SCHEMA = f"CREATE SCHEMA {SCHEMA}"
 
-# Half empty pages, so that an update a second stays on its page (HOT) and never grows an index.
-_CREATE_HEARTBEAT = f"""
-    CREATE TABLE {HEARTBEAT} (
-        instance text PRIMARY KEY,
-        beat bigint NOT NULL DEFAULT 0,
-        at timestamptz NOT NULL DEFAULT now()
-    ) WITH (fillfactor = 50)
-"""
-# A row for each synthetic thing that stands in the target's tables just now, with what removing it needs.
-_CREATE_MARKS = f"""
-    CREATE TABLE {MARKS} (
-        kind text NOT NULL CHECK (kind IN ('order', 'message')),
-        id text NOT NULL,
-        instance text NOT NULL,
-        run_id text NOT NULL,
-        made_at timestamptz NOT NULL DEFAULT now(),
-        accepted_at timestamptz,
-        payload jsonb NOT NULL,
-        PRIMARY KEY (kind, id)
-    )
-"""
-_TABLES = {"heartbeat": _CREATE_HEARTBEAT, "marks": _CREATE_MARKS}
+
+@dataclass(frozen=True, slots=True)
+class SchemaObject:
+    """Something in our schema. `name` is as GRANT takes it, a function's with the types of its arguments.
+
+    A function is for PUBLIC to execute unless its `create` revokes that.
+    """
+
+    kind: Literal["TABLE", "FUNCTION"]
+    name: str
+    privileges: tuple[str, ...]  # what the prober's role needs
+    create: str
+
+    @property
+    def qualified(self) -> str:
+        """The name with its schema."""
+        return f"{SCHEMA}.{self.name}"
+
+    def grant(self, role: str) -> str:
+        """The statement that lets `role` use it as the prober does."""
+        kind = "FUNCTION " if self.kind == "FUNCTION" else ""
+        return f"GRANT {', '.join(self.privileges)} ON {kind}{self.qualified} TO {role}"
+
+
+# All that is made, in this order. A new table or function is one entry here: `prober doctor`, its --setup, the
+# grants and docs/deploying.md follow.
+OBJECTS = (
+    SchemaObject(
+        "TABLE",
+        "heartbeat",
+        ("SELECT", "INSERT", "UPDATE"),
+        # Half empty pages, so that an update a second stays on its page (HOT) and never grows an index.
+        f"""CREATE TABLE {HEARTBEAT} (
+    instance text PRIMARY KEY,
+    beat bigint NOT NULL DEFAULT 0,
+    at timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 50)""",
+    ),
+    SchemaObject(
+        "TABLE",
+        "marks",
+        ("SELECT", "INSERT", "UPDATE", "DELETE"),
+        # A row for each synthetic thing that stands in the target's tables just now, with what removing it needs.
+        f"""CREATE TABLE {MARKS} (
+    kind text NOT NULL CHECK (kind IN ('order', 'message')),
+    id text NOT NULL,
+    instance text NOT NULL,
+    run_id text NOT NULL,
+    made_at timestamptz NOT NULL DEFAULT now(),
+    accepted_at timestamptz,
+    payload jsonb NOT NULL,
+    PRIMARY KEY (kind, id)
+)""",
+    ),
+)
+
 _INSTANCE = re.compile(r"[A-Za-z0-9._:@/-]{1,128}")
 _ADVISORY_LOCK = 0x70726F626572  # "prober"
+# From the catalogue, which everybody may read: to_regclass is refused where the schema is.
+_THERE = """
+SELECT c.relname::text AS name FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname = $1 AND c.relkind IN ('r', 'p')
+UNION ALL
+SELECT format('%s(%s)', p.proname, pg_catalog.oidvectortypes(p.proargtypes)) FROM pg_catalog.pg_proc p
+  JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+ WHERE n.nspname = $1
+"""
 
 
 def grants(role: str) -> tuple[str, ...]:
-    """All that the prober's role needs of our own schema, as statements; the last one for others' statistics.
+    """What the prober's role needs of our own schema, as statements; the last one for the statistics of others.
 
-    Without pg_read_all_stats (or pg_monitor) the probe works and says that pool usage, the longest
-    transaction and the lag of replicas are not observable.
+    Without pg_read_all_stats (or pg_monitor) the database probe works and says that pool usage, the longest
+    transaction and the lag of replicas are not observable. What the contract's statements need besides, on the
+    target's tables, `prober.doctor.grants` tells.
     """
-    name = quote_identifier(role)
+    name = quoted(role)
     return (
         f"GRANT USAGE ON SCHEMA {SCHEMA} TO {name}",
-        f"GRANT SELECT, INSERT, UPDATE ON {HEARTBEAT} TO {name}",
-        f"GRANT SELECT, INSERT, UPDATE, DELETE ON {MARKS} TO {name}",
-        f"GRANT pg_read_all_stats TO {name}",
+        *(each.grant(name) for each in OBJECTS),
+        f"GRANT {STATISTICS_ROLE} TO {name}",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """What is not there of our schema."""
+
+    schema: bool
+    objects: tuple[SchemaObject, ...]
+
+    def __bool__(self) -> bool:
+        return self.schema or bool(self.objects)
+
+    @property
+    def made_by(self) -> dict[str, str]:
+        """The statement that makes each of it, by name, in order."""
+        return ({f"schema {SCHEMA}": CREATE_SCHEMA} if self.schema else {}) | {
+            f"{each.kind.lower()} {each.qualified}": each.create for each in self.objects
+        }
+
+
+ALL = Lacking(True, OBJECTS)
+
+
+async def lacking(connection: Connection) -> Lacking:
+    """Look what is missing of our schema; needs no grant. Raises what asyncpg raises."""
+    schema = await connection.fetchval("SELECT count(*) FROM pg_catalog.pg_namespace WHERE nspname = $1", SCHEMA)
+    there = {row["name"] for row in await connection.fetch(_THERE, SCHEMA)}
+    return Lacking(not schema, tuple(each for each in OBJECTS if each.name not in there))
 
 
 async def ensure_schema(connection: Connection) -> bool:
@@ -63,17 +141,9 @@ async def ensure_schema(connection: Connection) -> bool:
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _ADVISORY_LOCK)
         # IF NOT EXISTS asks for the right to create even where there is nothing to create.
-        found = await connection.fetch(
-            "SELECT c.relname FROM pg_catalog.pg_namespace n"
-            " LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p')"
-            " WHERE n.nspname = $1",
-            SCHEMA,
-        )
-        if not found:
-            await connection.execute(f"CREATE SCHEMA {SCHEMA}")
-        missing = [create for name, create in _TABLES.items() if name not in {row[0] for row in found}]
-        for create in missing:
-            await connection.execute(create)
+        missing = await lacking(connection)
+        for statement in missing.made_by.values():
+            await connection.execute(statement)
     return bool(missing)
 
 
@@ -90,11 +160,6 @@ def insert_heartbeat(instance: str) -> str:
 def update_heartbeat(instance: str) -> str:
     """The write of the probe: one committed update of one row."""
     return f"UPDATE {HEARTBEAT} SET beat = beat + 1, at = now() WHERE instance = {_literal(instance)}"  # noqa: S608
-
-
-def quote_identifier(name: str) -> str:
-    """`name` as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _literal(instance: str) -> str:

@@ -70,11 +70,18 @@ class Mark:
         rest = text.removeprefix(self.body(run_id))
         return rest != text and (not rest or (rest[0] == " " and rest[1:].isdecimal() and rest.isascii()))
 
-    def order_of(self, run_id: str) -> Order:
-        """The order of a run."""
-        return Order(
-            id=self.order(run_id), routing_id=self.routing(run_id), retailer_id=self.retailer, run_id=run_id
+    def orders_of(self, run_id: str) -> tuple[Order, Order]:
+        """What a run may make: an order for the race, and one for its second heat."""
+        ids = (
+            (self.order(run_id), self.routing(run_id)),
+            (self.held_order(run_id), self.held_routing(run_id)),
         )
+        first, second = (Order(id=o, routing_id=r, retailer_id=self.retailer, run_id=run_id) for o, r in ids)
+        return first, second
+
+    def order_called(self, order_id: str, run_id: str) -> Order | None:
+        """The order of a run that has this id; None if it has none of that id."""
+        return next((order for order in self.orders_of(run_id) if order.id == order_id), None)
 
     def order(self, run_id: str) -> str:
         """The id (and number) of a synthetic order."""
@@ -83,6 +90,14 @@ class Mark:
     def routing(self, run_id: str) -> str:
         """The id of a synthetic routing."""
         return f"{PREFIX}-{self.instance}-routing-{run_id}"
+
+    def held_order(self, run_id: str) -> str:
+        """The id of the order of the second heat."""
+        return f"{PREFIX}-{self.instance}-order2-{run_id}"
+
+    def held_routing(self, run_id: str) -> str:
+        """The id of the routing of the second heat."""
+        return f"{PREFIX}-{self.instance}-routing3-{run_id}"
 
     def second_routing(self, run_id: str) -> str:
         """The id of another routing of the same synthetic order."""

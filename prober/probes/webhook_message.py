@@ -79,10 +79,13 @@ class Messages:
         """Whether a message can be claimed at all."""
         return self._marks is not None and self.contract.claimed is not None
 
-    def compose(self, run: Run, ordinal: int = 1) -> Message:
-        """A new message; `ordinal` tells those of one run apart, since a body has to be unique."""
+    def compose(self, run: Run, ordinal: int = 1, sid: str | None = None) -> Message:
+        """A message, with a new MessageSid unless one is given.
+
+        `ordinal` tells those of one run apart, since a body has to be unique.
+        """
         body = self._mark.body(run.id) + (f" {ordinal}" if ordinal > 1 else "")
-        sid = new_message_sid()
+        sid = sid or new_message_sid()
         values = {
             "from_number": self.settings.from_number,
             "body": body,
@@ -116,9 +119,18 @@ class Messages:
         return replace(message, marked=marked)
 
     def request(
-        self, run: Run, message: Message, signing: Signing = Signing.RIGHTLY, stamp: Instant | None = None
+        self,
+        run: Run,
+        message: Message,
+        signing: Signing = Signing.RIGHTLY,
+        *,
+        stamp: Instant | None = None,
+        signed_url: str | None = None,
     ) -> Request:
-        """The request that carries a message; `stamp` goes into the contract's replay header."""
+        """The request that carries a message; `stamp` goes into the contract's replay header.
+
+        `signed_url` is signed in place of the configured public URL.
+        """
         trace_id, traceparent = new_trace()
         headers = {
             **self.contract.headers,
@@ -128,8 +140,8 @@ class Messages:
         }
         if signing is not Signing.NOT:
             sign = sign_form if signing is Signing.RIGHTLY else forge_form
-            public_url = self.settings.public_url.rstrip("/") + self.contract.path
-            headers[self.contract.signature.header] = sign(self.settings.auth_token, public_url, message.form)
+            url = signed_url or self.settings.public_url.rstrip("/") + self.contract.path
+            headers[self.contract.signature.header] = sign(self.settings.auth_token, url, message.form)
         if stamp is not None and self.contract.replay is not None:
             headers[self.contract.replay.header] = str(int(stamp.wall))
         content = urlencode(message.form).encode()

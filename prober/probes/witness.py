@@ -17,6 +17,8 @@ from prober.sql import Sql
 
 # The prober must stay a small guest: claims, effects and races share these.
 MAX_CONNECTIONS = 3
+# A lock of ours is never held longer than this, whatever becomes of us (milliseconds).
+HELD_AT_MOST_MS = 1000
 
 Values = Mapping[str, object]
 
@@ -66,6 +68,20 @@ class Witness:
                 await session.rows(query, *arguments)
             if len(prepared) > 1:
                 await session.timed("COMMIT")
+
+    @asynccontextmanager
+    async def hold(self, sql: Sql, values: Values, *, timeout: float) -> AsyncIterator[None]:
+        """Keep the locks that a statement takes until the block is left; NotAskable where it cannot take them.
+
+        Should this process be stopped meanwhile, the server gives the locks back by itself.
+        """
+        arguments = sql.arguments(values)
+        async with self._session(timeout) as session:
+            await session.timed(f"BEGIN; SET LOCAL idle_in_transaction_session_timeout = {HELD_AT_MOST_MS}")
+            if not await session.rows(sql.query, *arguments):
+                raise NotAskable(Outcome.ERROR, "the row to lock is not there")
+            yield
+            await session.timed("COMMIT")
 
     async def count(self, sql: Sql, values: Values, *, timeout: float) -> int:
         """Run a statement that returns one number."""

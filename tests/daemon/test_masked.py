@@ -18,6 +18,7 @@ from prober.event import (
     WebhookSettled,
 )
 from prober.outcome import OutageState, Outcome, Settlement, Standing, Violation
+from prober.result import RaceHistory
 from tests.web.event_samples import answer, at, changed, outage, race, ran, redis, webhook
 
 SECRET = "hunter2-of-the-token"
@@ -45,7 +46,7 @@ def sent(event: Event) -> Event:
     [
         ran(redis(outcome=Outcome.ERROR, detail=SAID)),
         ran(webhook(detail=SAID)),
-        ran(race(sentence=SAID, detail=SAID, answers=(answer(told=SAID), answer()))),
+        ran(race(sentence=SAID, detail=SAID, history=RaceHistory(answers=(answer(told=SAID), answer())))),
         replace(changed(OutageState.DOWN, replace(outage(), detail=SAID)), sentence=SAID),
         FOUND,
         ViolationsStand(

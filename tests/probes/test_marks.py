@@ -55,7 +55,7 @@ def test_an_order_is_read_with_all_that_removes_it() -> None:
     mark = read_mark(ORDER, AT)
     assert mark is not None
     assert (mark.kind, mark.owner, mark.age) == (Leftover.ORDERS, "one", 12.5)
-    assert mark.order == Mark("one").order_of(RUN)
+    assert mark.order == Mark("one").orders_of(RUN)[0]
 
 
 def test_a_message_is_read_with_all_that_removes_it() -> None:
@@ -154,7 +154,7 @@ async def test_a_mark_comes_and_goes_with_its_thing(
     connection: asyncpg.Connection[asyncpg.Record], witness: Witness
 ) -> None:
     await ensure_schema(connection)
-    marks, order, claimed = Marks(witness, "one"), Mark("one").order_of(RUN), message()
+    marks, order, claimed = Marks(witness, "one"), Mark("one").orders_of(RUN)[0], message()
     await marks.make_order(order, [CREATE], order.values, timeout=20)
     assert await marks.claim(claimed, CLAIM, timeout=20)
     alone = message()
@@ -180,7 +180,7 @@ async def test_neither_is_made_without_the_other(
     connection: asyncpg.Connection[asyncpg.Record], witness: Witness
 ) -> None:
     await ensure_schema(connection)
-    marks, order = Marks(witness, "one"), Mark("one").order_of(RUN)
+    marks, order = Marks(witness, "one"), Mark("one").orders_of(RUN)[0]
     await connection.execute("INSERT INTO things VALUES ($1)", order.id)
     with pytest.raises(NotAskable):
         await marks.make_order(order, [CREATE], order.values, timeout=20)
@@ -206,7 +206,11 @@ async def test_without_the_table_everything_works_and_it_is_looked_for_again(
     connection: asyncpg.Connection[asyncpg.Record], witness: Witness, database: str
 ) -> None:
     clock = iter(float(n) for n in range(0, 100_000, 10)).__next__
-    marks, order, name = Marks(witness, "one", clock=clock), Mark("one").order_of(RUN), database.rsplit("/")[-1]
+    marks, order, name = (
+        Marks(witness, "one", clock=clock),
+        Mark("one").orders_of(RUN)[0],
+        database.rsplit("/")[-1],
+    )
     before = await connection.fetchval("SELECT xact_rollback FROM pg_stat_database WHERE datname = $1", name)
     await marks.make_order(order, [CREATE], order.values, timeout=20)
     assert not await marks.mark(message())
@@ -236,7 +240,7 @@ async def test_the_documented_grants_are_enough_and_without_them_there_are_no_ma
     await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")
     await connection.execute(f"GRANT ALL ON things TO {role}")
     witness = Witness(DatabaseAddress(dsn=as_role(database, role)), instance="one")
-    order = Mark("one").order_of(RUN)
+    order = Mark("one").orders_of(RUN)[0]
     try:
         assert not (await Marks(witness, "one").found(timeout=20)).kept
         for grant in grants(role):

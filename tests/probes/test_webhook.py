@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import asyncpg
 import pytest
@@ -12,10 +11,10 @@ import pytest_asyncio
 from aiohttp import web
 from twilio.request_validator import RequestValidator
 
-import prober.demo.target
 from prober.clock import now
 from prober.config import load_strict
 from prober.contract import SHIPPED, Contract, Webhook
+from prober.demo.target.forms import FORMS, FormName
 from prober.http1 import Client, Endpoint
 from prober.outcome import Mode, Outcome, Phase, WebhookCheck
 from prober.probes.base import Run
@@ -35,7 +34,7 @@ PUBLIC_URL = "https://orders.example.com"
 PATH = "/api/v1/whatsapp/webhook"
 NUMBER = "+999000000000"
 CONTRACT = load_strict(SHIPPED / "whatsapp-ordering-system.yaml", Contract).webhook
-SCHEMA = (Path(prober.demo.target.__file__).parent / "schema.sql").read_text()
+SCHEMA = FORMS[FormName.DEPLOYED].schema()
 # Far more than any answer here takes on a busy machine; where nothing answers, tests name a shorter one.
 TIMEOUT = 20.0
 

@@ -10,21 +10,33 @@ from typing import Any
 import yaml
 
 from prober.demo.process import Owner
-from prober.demo.stack import Stack
+from prober.demo.stack import DEFAULT_CONTRACT, Stack
 from prober.demo.watcher import Watcher
 from tests.system.watching import until
 
-# Tables of the target in which something of ours may stand; nobody else writes there in a test.
-TABLES = ("orders", "vendor_routings", "processed_messages", "whatsapp_messages")
+# Tables of the target in which something of ours may stand, by contract; nobody else writes there in a test.
+TABLES = {
+    "whatsapp-ordering-system": ("orders", "vendor_routings", "processed_messages", "whatsapp_messages"),
+    "guide": (
+        *("orders", "vendor_routing", "vendor_routing_responses", "order_events"),
+        *("webhook_idempotency", "whatsapp_messages"),
+    ),
+}
 # A daemon that was told to end has the time its config allows, then what the journal and the web process get.
 END = 30.0
 
 
-def fast_stack(owner: Owner, probes: Mapping[str, Mapping[str, Any]], **sections: Any) -> Stack:
+def fast_stack(
+    owner: Owner,
+    probes: Mapping[str, Mapping[str, Any]],
+    contract: str = DEFAULT_CONTRACT,
+    **sections: Any,
+) -> Stack:
     """A stack whose rate limit is no hindrance; `sections` go to the top level of the config."""
     return Stack(
         owner=owner,
         directory=owner.directory,
+        contract=contract,
         probes=probes,
         target_settings={"rate_limit": {"requests": 5000}},
         target_config={"rate_limit": "5000/1m"},
@@ -59,7 +71,8 @@ async def rows(stack: Stack, *tables: str) -> dict[str, int]:
     """Count the rows in these tables of the target, or in all that we touch."""
     connection = await stack.postgres.connect("orders")
     try:
-        return {table: await connection.fetchval(f"SELECT count(*) FROM {table}") for table in tables or TABLES}
+        wanted = tables or TABLES[stack.contract]
+        return {table: await connection.fetchval(f"SELECT count(*) FROM {table}") for table in wanted}
     finally:
         await connection.close()
 

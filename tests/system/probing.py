@@ -18,16 +18,13 @@ from prober.probes.base import Run
 from prober.probes.database import DatabaseProbe
 from prober.probes.database_session import DatabaseAddress
 from prober.probes.database_stats import AppPool
+from prober.probes.redis_acl import rules
 
 # A listening socket whose process is on its way out may still take a connection, and then resets it.
 GONE = {Outcome.REFUSED, Outcome.CLOSED, Outcome.RESET}
 
-# What the documentation says the probe needs, in the words of Redis 6; Redis 7 can say `%R~bull:*`.
-ACL_RULE = (
-    "resetchannels", "&synthetic-prober:*", "~synthetic-prober:*", "~bull:*", "-@all",
-    "+ping", "+set", "+get", "+del", "+info", "+time", "+llen", "+zcard", "+zcount", "+subscribe",
-    "+client|setname",
-)  # fmt: skip
+# What the documentation says the probe needs, in the words of Redis 6.
+ACL_RULE = rules("bull", read_only_keys=False)
 
 numbers = itertools.count(1)
 

@@ -17,14 +17,17 @@ from prober.demo.postgres import Postgres
 from prober.demo.process import Owner
 from prober.demo.redis_server import RedisServer
 from prober.demo.target.control_client import ControlClient
+from prober.demo.target.forms import FormName
 from prober.demo.target.record import Kind
 from prober.demo.target_server import Target
 from prober.signature import forge_form, sign_form
+from prober.sql import Sql
+from tests.system.target_words import WORDS, Words
 
 AUTH_TOKEN = "a-token-of-the-tests"
 PUBLIC_URL = "https://orders.example.test/api/v1/whatsapp/webhook"
 WEBHOOK = "/api/v1/whatsapp/webhook"
-ROUTING = "/api/v1/vendor-routing"
+RETAILER = "retailer"
 HTTPS = {"X-Forwarded-Proto": "https"}
 PATIENCE = 20.0  # seconds: generous, the machine may be busy
 
@@ -42,6 +45,7 @@ class KnownTarget(Target):
             public_url=PUBLIC_URL,
             settings=settings,
         )
+        self.words = WORDS[settings.get("form", FormName.DEPLOYED)]
         self.dsn = dsn
         self.redis_url = redis.url()
 
@@ -84,15 +88,20 @@ class Answer:
     vendor: str
     status: int
     json: dict[str, Any]
+    words: Words
 
     @property
     def accepted(self) -> bool | None:
-        found: bool | None = self.json.get("data", {}).get("accepted")
-        return found
+        """Whether it was told it won; None when it was told neither."""
+        if self.heard in (self.words.won, self.words.won_again):
+            return True
+        return False if self.heard in self.words.lost else None
 
     @property
-    def reason(self) -> str:
-        return str(self.json.get("data", {}).get("reason") or self.json.get("code"))
+    def heard(self) -> tuple[int, str]:
+        """The status and the reason given with it."""
+        data = self.json.get("data", {})
+        return self.status, str(data.get("reason") or data.get("response") or self.json.get("code"))
 
 
 class Outside:
@@ -100,6 +109,7 @@ class Outside:
 
     def __init__(self, target: KnownTarget, http: aiohttp.ClientSession, control: ControlClient) -> None:
         self.target = target
+        self.words = target.words
         self.http = http
         self.control = control
         self._rows: asyncpg.Connection[asyncpg.Record] | None = None
@@ -117,12 +127,9 @@ class Outside:
 
     async def claim(self, sms: Sms) -> None:
         """Insert the row that makes the target take the message for a repeat."""
-        await self.execute(
-            """INSERT INTO processed_messages (id, "messageSid", "phoneNumber", "updatedAt")
-               VALUES ($1, $1, $2, now())""",
-            sms.sid,
-            sms.sender,
-        )
+        claimed = self.words.contract.webhook.claimed
+        assert claimed is not None
+        await self.run(claimed.claim, message_sid=sms.sid, from_number=sms.sender)
 
     async def effects(self, sms: Sms) -> int:
         """How many rows of `whatsapp_messages` the message has."""
@@ -133,61 +140,38 @@ class Outside:
         )
 
     async def status(self, sms: Sms) -> str | None:
-        """`processed_messages.status` of the message."""
-        found: str | None = await self.value(
-            'SELECT status FROM processed_messages WHERE "messageSid" = $1', sms.sid
-        )
+        """What the target's row says of the message: pending, processed, skipped; None without a row."""
+        found: str | None = await self.value(self.words.message_status, sms.sid)
         return found
 
     async def processed(self, sms: Sms) -> bool:
         """Whether it has had exactly one effect and is marked as processed."""
         return await self.effects(sms) == 1 and await self.status(sms) == "processed"
 
-    async def new_race(self, size: int, order: str | None = None) -> Race:
-        """Make an order (or another routing of one) with vendors that have a response row each."""
+    async def new_race(self, size: int, order: str | None = None, *, responses: bool = True) -> Race:
+        """Make an order (or another routing of one) with vendors that have a response row each, or none has."""
         name = secrets.token_hex(6)
-        vendors = tuple(f"vendor-{name}-{number}" for number in range(size))
-        rows = await self.connection()
-        async with rows.transaction():
-            await rows.execute(
-                """INSERT INTO wholesalers (id, "businessName", "ownerName", "phoneNumber", "whatsappNumber",
-                      "businessAddress", city, state, pincode, latitude, longitude, categories, "isActive",
-                      "updatedAt")
-                   SELECT v, v, v, v, v, '', '', '', '', 0, 0, '[]', false, now() FROM unnest($1::text[]) v""",
-                vendors,
-            )
-            if order is None:
-                order = f"order-{name}"
-                await rows.execute(
-                    """INSERT INTO retailers (id, "phoneNumber", "whatsappNumber", "updatedAt")
-                       VALUES ('retailer', 'retailer', 'retailer', now()) ON CONFLICT DO NOTHING"""
-                )
-                await rows.execute(
-                    """INSERT INTO orders (id, "orderNumber", "retailerId", "totalAmount", "updatedAt")
-                       VALUES ($1, $1, 'retailer', 0, now())""",
-                    order,
-                )
-            await rows.execute(
-                """INSERT INTO vendor_routings (id, "orderId", "retailerId", "eligibleVendors", "updatedAt")
-                   VALUES ($1, $2, 'retailer', '[]', now())""",
-                name,
-                order,
-            )
-            await rows.execute(
-                """INSERT INTO vendor_responses
-                               (id, "vendorRoutingId", "wholesalerId", "responseType", "updatedAt")
-                   SELECT $1 || v, $1, v, 'PENDING', now() FROM unnest($2::text[]) v""",
-                name,
-                vendors,
-            )
-        return Race(order, name, vendors)
+        race = Race(order or f"order-{name}", name, tuple(f"vendor-{name}-{number}" for number in range(size)))
+        contract = self.words.contract.race
+        make_order, make_routing, make_responses = contract.create
+        statements = [*contract.fixtures, *([make_order] if order is None else []), make_routing]
+        async with (await self.connection()).transaction():
+            await self.run(*statements, *([make_responses] if responses else []), **_values(race))
+        return race
+
+    async def remove(self, race: Race) -> int:
+        """Remove an order as the prober does; how many of its rows are left."""
+        contract = self.words.contract.race
+        await self.run(*contract.cleanup, **_values(race))
+        return int(await self.value(contract.leftovers.query, *contract.leftovers.arguments(_values(race))))
 
     async def accept(self, race: Race, vendor: str) -> Answer:
         """One vendor accepts."""
-        path = f"{ROUTING}/routing/{race.routing}/accept"
+        path = f"{self.words.routing}/routing/{race.routing}/accept"
         headers = {**HTTPS, "X-Idempotency-Key": secrets.token_hex(8)}
         async with self.http.post(path, json={"vendorId": vendor}, headers=headers) as response:
-            return Answer(vendor, response.status, await response.json())
+            has_json = response.content_type == "application/json"
+            return Answer(vendor, response.status, await response.json() if has_json else {}, self.words)
 
     async def run_race(self, race: Race) -> list[Answer]:
         """All vendors accept at once, each on a connection of its own."""
@@ -195,14 +179,10 @@ class Outside:
 
     async def outcome(self, race: Race) -> tuple[str | None, set[str]]:
         """What the rows say: who holds the lock, and whose responses are accepted."""
-        lock = await self.value('SELECT "lockedWholesalerId" FROM vendor_routings WHERE id = $1', race.routing)
-        rows = await self.connection()
-        accepted = await rows.fetch(
-            """SELECT "wholesalerId" FROM vendor_responses
-                WHERE "vendorRoutingId" = $1 AND "responseType" = 'ACCEPT' AND "acceptedAt" IS NOT NULL""",
-            race.routing,
-        )
-        return lock, {row[0] for row in accepted}
+        sql = self.words.contract.race.rows
+        row = await (await self.connection()).fetchrow(sql.query, *sql.arguments(_values(race)))
+        assert row is not None
+        return row["locked_vendor"], set(row["accepted_vendors"])
 
     async def connection(self) -> asyncpg.Connection[asyncpg.Record]:
         """A session of our own in the target's database."""
@@ -216,6 +196,10 @@ class Outside:
     async def execute(self, statement: str, *arguments: object) -> None:
         await (await self.connection()).execute(statement, *arguments)
 
+    async def run(self, *statements: Sql, **values: object) -> None:
+        for sql in statements:
+            await self.execute(sql.query, *sql.arguments(values))
+
     async def recorded(self, kind: Kind, **what: object) -> list[dict[str, Any]]:
         """Entries of the record that have all these values."""
         entries = await self.control.record(kind)
@@ -224,6 +208,15 @@ class Outside:
     async def close(self) -> None:
         if self._rows is not None:
             self._rows.terminate()
+
+
+def _values(race: Race) -> dict[str, object]:
+    return {
+        "order_id": race.order,
+        "routing_id": race.routing,
+        "retailer_id": RETAILER,
+        "vendor_ids": list(race.vendors),
+    }
 
 
 @asynccontextmanager

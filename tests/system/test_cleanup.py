@@ -246,7 +246,7 @@ async def lost_prober(watched: Watched, name: str) -> tuple[str, str]:
     await set_up(address, contract, name, VENDORS)
     witness, run = Witness(address, instance=name), new_run_id(now().wall)
     marks, mark = Marks(witness, name), Mark(name)
-    order = mark.order_of(run)
+    order = mark.orders_of(run)[0]
     values = {**order.values, "vendor_ids": list(mark.vendors(VENDORS))}
     message = AwaitedWebhook(
         message_sid=new_message_sid(),

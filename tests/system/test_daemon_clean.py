@@ -7,7 +7,10 @@ import time
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from prober.demo.process import Owner
+from prober.demo.stack import FORMS
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.record import Kind
 from prober.outcome import RaceOutcome
@@ -25,9 +28,10 @@ AROUND = 10.0  # seconds
 LONG = 240.0  # seconds; about 70 on an idle machine
 
 
-async def test_hundreds_of_races_and_webhooks_without_one_false_verdict() -> None:
+@pytest.mark.parametrize("contract", FORMS)
+async def test_hundreds_of_races_and_webhooks_without_one_false_verdict(contract: str) -> None:
     async with Owner() as owner:
-        stack = fast_stack(owner, PROBES)
+        stack = fast_stack(owner, PROBES, contract)
         await stack.start_services()
         await stack.start_watcher()
         watched = Watched(stack)
@@ -53,7 +57,8 @@ async def test_hundreds_of_races_and_webhooks_without_one_false_verdict() -> Non
             await stack.watcher.stop(timeout=40)
             assert stack.watcher.returncode == 0
             await assert_every_message_had_one_effect(watched, control)
-        assert_races_are_right(watched)
+            decisions = await control.record(Kind.DECISION)
+        assert_races_are_right(watched, decisions)
         assert Counter(outage.probe for outage in watched.reader.outages())["redis"] == 1
         assert Counter(outage.probe for outage in watched.reader.outages())["database"] == 1
         assert not any((await rows(stack)).values())
@@ -63,8 +68,10 @@ async def test_hundreds_of_races_and_webhooks_without_one_false_verdict() -> Non
 async def agreed(watched: Watched, control: ControlClient) -> Scrape:
     """A scrape between two equal looks at the target's record, which counts as many webhooks as we do.
 
-    Of those that got no answer (a busy machine, a timeout of a second) it may or may not know.
+    Of those that got no answer (a busy machine, a timeout of a second) it may or may not know. A 429 keeps the
+    probe still meanwhile: at its pace, looking takes longer than a busy machine has between two.
     """
+    await control.plant("rate_limited", routes="webhook", retry_after_seconds=300)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         before = await webhooks(control)
@@ -116,7 +123,10 @@ async def assert_every_message_had_one_effect(watched: Watched, control: Control
         assert processed[sid] == 1 or (processed[sid] == 0 and message.effects == 1), message
 
 
-def assert_races_are_right(watched: Watched) -> None:
+def assert_races_are_right(watched: Watched, decisions: list[dict[str, Any]]) -> None:
+    """No violation; no verdict only around an outage; and who won is who the target decided for."""
+    assert len({decision["pid"] for decision in decisions}) == 2
+    locked = {decision["routing"]: decision["vendor"] for decision in decisions if decision["verdict"] == "locked"}
     races = watched.reader.races(limit=10_000)
     outages = [o for o in watched.reader.outages() if o.probe in ("database", "redis")]
     assert sum(race.outcome == "one_winner" for race in races) >= RACES
@@ -125,6 +135,8 @@ def assert_races_are_right(watched: Watched) -> None:
         assert not outcome.is_violation, race
         if outcome is not RaceOutcome.ONE_WINNER:
             assert any(_around(outage, race.released_wall) for outage in outages), race
+        elif not any(_around(outage, race.released_wall) for outage in outages):
+            assert race.sentence.startswith(f"{locked[race.routing_id]} won"), race
 
 
 def _around(outage: StoredOutage, wall: float) -> bool:

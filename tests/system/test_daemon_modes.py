@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from prober.config.load import load_config
+from prober.daemon.assembly import database_addresses, load_contract
 from prober.demo import pgbouncer
 from prober.demo.pgbouncer import PgBouncer
 from prober.demo.process import Owner
@@ -16,6 +18,7 @@ from prober.demo.stack import Stack
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.record import Kind
 from prober.demo.watcher import Watcher
+from prober.setup import set_up
 from tests.system.daemon_stack import change_config, config_of, fast_stack, no_trace, rows, watcher_on
 from tests.system.watching import Watched, parse, until
 
@@ -233,3 +236,51 @@ async def test_a_daemon_with_one_probe(
 
 def _pooled(document: dict[str, Any]) -> bool:
     return "pooled_dsn" in document["probes"]["database"]
+
+
+async def test_through_a_pooler_alone_what_cannot_be_seen_is_absent(
+    stack: Stack, pooler: PgBouncer | None, control: ControlClient
+) -> None:
+    if pooler is None:
+        pytest.skip("needs PgBouncer: apt-get install pgbouncer")
+    document = config_of(stack)
+    document["probes"]["database"] = {
+        "pooled_dsn": document["probes"]["database"]["pooled_dsn"],
+        "details_interval": "1s",
+    }
+    document["instance"] = "pooled-only"
+    document["probes"]["race"]["enabled"] = True
+    await set_up_instance(stack, document["instance"])
+    watcher = watcher_on(stack, document, "pooled-only")
+    await watcher.start()
+    pooled = Watched(stack, watcher)
+    try:
+        await watcher.wait_complete()
+        await pooled.clean_again()
+        scrape = await pooled.scrape()
+        assert scrape.value("prober_probe_success", probe="database_pooled") == 1
+        assert scrape.value("vendor_routing_win_rate") == 1
+        for name in ("db_connection_pool_usage", "db_recovery_time_seconds", "db_in_recovery", "db_lock_waiters"):
+            assert not any(found == name for found, _ in scrape.samples), name
+        assert not any(("probe", "database") in labels for _, labels in scrape.samples)
+        # The server dies behind the pooler: an outage of the pooled way, and nothing is called lost for it.
+        stack.postgres.kill()
+        await pooled.becomes("prober_outage", lambda value: value == 1, probe="database_pooled")
+        await stack.postgres.start()
+        await pooled.becomes("prober_outage", lambda value: value == 0, probe="database_pooled")
+        await pooled.clean_again()
+        after = await pooled.scrape()
+        assert after.total("whatsapp_webhook_violations_total") == 0
+        assert after.total("vendor_routing_race_conditions_total") == 0
+    finally:
+        await watcher.stop(timeout=40)
+    assert watcher.returncode == 0
+    no_trace(watcher)
+
+
+async def set_up_instance(stack: Stack, instance: str) -> None:
+    """Make the fixtures of another instance, as `prober doctor --setup` does."""
+    config = load_config(stack.config_file, {})
+    direct, _ = database_addresses(config.probes.database)
+    assert direct is not None
+    await set_up(direct, load_contract(config, stack.directory), instance, config.probes.race.vendors)

@@ -20,6 +20,7 @@ import pytest
 
 import prober
 from prober.demo.process import User, obstacle
+from prober.demo.stack import FORMS
 from tests.system.watching import Scrape, parse
 
 TWELVE = (  # the guide, "Prometheus Metrics to Track"
@@ -233,19 +234,27 @@ async def test_however_it_ends_nothing_is_left(how: signal.Signals) -> None:
     assert memory.left() == []
 
 
-async def test_a_planted_fault_is_told_and_the_exit_code_says_so() -> None:
+@pytest.mark.parametrize("contract", FORMS)
+async def test_a_planted_fault_is_told_and_the_exit_code_says_so(contract: str) -> None:
     with public_directory() as base:
-        demo = Demo(base / "demo", "--duration", "10s", "--break", "double_accept")
+        demo = Demo(base / "demo", "--contract", contract, "--duration", "10s", "--break", "double_accept")
         assert await demo.ended(120) == 1, demo.said()
         assert "multiple_winners" in demo.said()
         assert "were told they had won" in demo.said()
 
 
-async def test_an_unknown_fault_is_bad_usage() -> None:
+@pytest.mark.parametrize(
+    ("option", "name", "said"),
+    [
+        ("--break", "double_acept", "no such fault: 'double_acept'"),
+        ("--contract", "giude", "no such contract: 'giude'; there are whatsapp-ordering-system, guide"),
+    ],
+)
+async def test_an_unknown_name_is_bad_usage(option: str, name: str, said: str) -> None:
     with public_directory() as base:
-        demo = Demo(base / "demo", "--break", "double_acept")
+        demo = Demo(base / "demo", option, name)
         assert await demo.ended() == 2
-        assert "no such fault: 'double_acept'" in demo.said()
+        assert said in demo.said()
         assert "Traceback" not in demo.said()
 
 

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from prober.demo.process import Owner
-from prober.demo.stack import Stack
+from prober.demo.stack import DEFAULT_CONTRACT, FORMS, Stack
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.record import Kind
 from tests.system.watching import Watched, until
@@ -23,12 +23,17 @@ PROBES = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def watched() -> AsyncIterator[Watched]:
+# Faults in which no name, answer or table of the target's form is in play.
+one_form = pytest.mark.parametrize("watched", [DEFAULT_CONTRACT], indirect=True, scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=list(FORMS))
+async def watched(request: pytest.FixtureRequest) -> AsyncIterator[Watched]:
     async with Owner() as owner:
         stack = Stack(
             owner=owner,
             directory=owner.directory,
+            contract=request.param,
             probes=PROBES,
             target_settings={"rate_limit": {"requests": 2000}},
             target_config={"rate_limit": "2000/1m"},
@@ -111,6 +116,7 @@ async def test_a_message_processed_twice_is_a_violation(watched: Watched, contro
     assert "2 times" in watched.reader.violations("duplicate_effect")[0].sentence
 
 
+@one_form
 async def test_slowness_is_latency_and_no_violation(watched: Watched, control: ControlClient) -> None:
     before = await watched.scrape()
     await control.plant("slow", delay_ms=300)
@@ -150,6 +156,7 @@ async def test_a_broken_path_is_an_outage_and_no_violation(
     assert watched.reader.outages("webhook")[0].cause == reason
 
 
+@one_form
 async def test_a_rate_limit_is_neither_error_nor_outage(watched: Watched, control: ControlClient) -> None:
     before = await watched.scrape()
     await control.plant("rate_limited", retry_after_seconds=2)
@@ -161,17 +168,20 @@ async def test_a_rate_limit_is_neither_error_nor_outage(watched: Watched, contro
     assert after.value("prober_outage", probe="webhook") == 0
 
 
+@one_form
 async def test_a_pool_leak_shows_in_the_pool_usage(watched: Watched, control: ControlClient) -> None:
     await watched.becomes("db_connection_pool_usage", lambda value: value < 0.8)
     await control.plant("pool_leak")
     await watched.becomes("db_connection_pool_usage", lambda value: value >= 0.8)
 
 
+@one_form
 async def test_rollbacks_are_counted(watched: Watched, control: ControlClient) -> None:
     await control.plant("rollbacks")
     await watched.grows("db_transaction_rollbacks_total", by=5)
 
 
+@one_form
 async def test_a_stuck_queue_is_backlog(watched: Watched, control: ControlClient) -> None:
     await control.plant("stuck_queue")
     await watched.becomes("redis_queue_backlog", lambda value: value >= 3, queue="whatsapp-webhooks")
@@ -190,6 +200,7 @@ async def test_missing_routes_are_named(watched: Watched, control: ControlClient
     assert after.total(conditions) == before.total(conditions)
 
 
+@one_form
 async def test_a_health_page_that_lies_is_named(watched: Watched, control: ControlClient) -> None:
     await control.plant("health_lies")
     watched.stack.postgres.kill()
@@ -198,6 +209,7 @@ async def test_a_health_page_that_lies_is_named(watched: Watched, control: Contr
     await watched.becomes("prober_health_lies", lambda value: value == 0, page="/health")
 
 
+@one_form
 async def test_an_honest_page_is_never_called_a_liar(watched: Watched, control: ControlClient) -> None:
     watched.stack.postgres.kill()
     await watched.becomes("db_recovery_time_seconds", lambda value: value > 8)

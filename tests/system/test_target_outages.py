@@ -14,6 +14,7 @@ from prober.demo.process import Owner
 from prober.demo.redis_server import RedisServer
 from prober.demo.server import Server
 from prober.demo.target.faults import FaultName, Switch
+from prober.demo.target.forms import FormName
 from prober.demo.target.record import Kind
 from tests.system.target_client import Outside, Sms, eventually, outside, start_target
 
@@ -21,10 +22,17 @@ FROZEN_TIMEOUT = 2.0
 DEADLINE = 60.0
 
 
+# Where statements of the form are in play that nothing else runs: messages taken without the database.
+both_forms = pytest.mark.parametrize("someone", list(FormName), indirect=True)
+
+
 @pytest_asyncio.fixture
-async def someone(owner: Owner, database: str, redis_server: RedisServer) -> AsyncIterator[Outside]:
+async def someone(
+    owner: Owner, database: str, redis_server: RedisServer, request: pytest.FixtureRequest
+) -> AsyncIterator[Outside]:
     limits = {"timeout": 0.5, "frozen_timeout": FROZEN_TIMEOUT}
-    target = await start_target(owner, database, redis_server, database=limits)
+    form = getattr(request, "param", FormName.DEPLOYED)
+    target = await start_target(owner, database, redis_server, database=limits, form=form)
     async with outside(target) as someone:
         yield someone
 
@@ -78,6 +86,7 @@ async def break_and_mend(server: Server, how: str, pause: float) -> None:
         server.thaw()
 
 
+@both_forms
 @pytest.mark.parametrize("how", ["kill", "freeze"])
 @pytest.mark.parametrize("which", ["postgres", "redis"])
 async def test_with_the_switches_on_no_accepted_message_is_lost_or_doubled(
@@ -113,6 +122,7 @@ async def test_with_both_down_a_message_is_refused(
     assert (await someone.webhook(Sms()))[0] == 503
 
 
+@both_forms
 async def test_a_message_claimed_before_an_outage_is_skipped_after_it(
     someone: Outside, postgres: Postgres
 ) -> None:
@@ -122,10 +132,8 @@ async def test_a_message_claimed_before_an_outage_is_skipped_after_it(
     assert (await someone.webhook(sms))[0] == 200
     await postgres.start()
 
-    async def skipped() -> bool:
-        return await someone.status(sms) == "skipped"
-
-    await eventually(skipped, "the claimed row is skipped")
+    await eventually(lambda: someone.recorded(Kind.SKIPPED, sid=sms.sid), "the claimed message is skipped")
+    assert await someone.status(sms) == someone.words.claimed
     assert await someone.effects(sms) == 0
 
 
@@ -243,6 +251,7 @@ async def test_health_pages_with_redis_gone(someone: Outside, redis_server: Redi
     assert await hanging == (200, "healthy")
 
 
+@both_forms
 async def test_an_idempotency_key_is_remembered_through_an_outage(someone: Outside, postgres: Postgres) -> None:
     sms, other = Sms(), Sms()
     key = f"key-{sms.sid}"

@@ -11,13 +11,15 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 
 from prober.demo.postgres import Postgres
+from prober.demo.target.forms import FORMS, FormName
 from prober.demo.target.record import Kind
 from tests.system.target_client import (
     HTTPS,
-    ROUTING,
+    RETAILER,
     KnownTarget,
     Outside,
     Race,
@@ -29,9 +31,9 @@ from tests.system.target_client import (
 JWT_SECRET = "a-secret-of-the-tests"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def target(module_postgres: Postgres) -> AsyncIterator[KnownTarget]:
-    async with running_target(module_postgres, jwt_secret=JWT_SECRET) as target:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=list(FormName))
+async def target(module_postgres: Postgres, request: pytest.FixtureRequest) -> AsyncIterator[KnownTarget]:
+    async with running_target(module_postgres, jwt_secret=JWT_SECRET, form=request.param) as target:
         yield target
 
 
@@ -42,14 +44,14 @@ async def someone(target: KnownTarget) -> AsyncIterator[Outside]:
 
 
 async def test_two_hundred_races_have_one_winner_each_by_answers_rows_and_record(someone: Outside) -> None:
+    words = someone.words
     races = [await someone.new_race(10) for _ in range(200)]
     for race in races:
         answers = await someone.run_race(race)
-        assert {answer.status for answer in answers} == {200}
         winners = [answer.vendor for answer in answers if answer.accepted]
         assert len(winners) == 1, answers
-        assert {answer.reason for answer in answers} <= {"LOCKED", "LOST_RACE", "ALREADY_LOCKED"}
-        assert {answer.json["message"] for answer in answers} == {"Order accepted successfully"}
+        assert {answer.heard for answer in answers} <= {words.won, *words.lost}
+        assert {answer.json.get("message") for answer in answers} == words.messages
         lock, accepted = await someone.outcome(race)
         assert lock == winners[0]
         assert accepted == set(winners)
@@ -65,29 +67,28 @@ async def test_two_hundred_races_have_one_winner_each_by_answers_rows_and_record
     assert all(len(processes[race.routing]) == 2 for race in races)
 
 
-async def test_a_race_leaves_an_event_and_the_cancellations_of_those_who_lost(someone: Outside) -> None:
+async def test_a_race_leaves_an_event_and_a_mark_of_those_who_lost(someone: Outside) -> None:
     race = await someone.new_race(5)
     await someone.run_race(race)
-    events = await someone.value('SELECT count(*) FROM order_events WHERE "orderId" = $1', race.order)
-    cancelled = await someone.value(
-        """SELECT count(*) FROM vendor_cancellations c JOIN vendor_responses s ON s.id = c."vendorResponseId"
-            WHERE s."vendorRoutingId" = $1 AND s."acceptedAt" IS NULL""",
-        race.routing,
-    )
-    assert (events, cancelled) == (1, 4)
-    await someone.execute("DELETE FROM orders WHERE id = $1", race.order)
-    left = await someone.value('SELECT count(*) FROM vendor_routings WHERE "orderId" = $1', race.order)
-    assert left == 0
+    events = await someone.value(someone.words.events, race.order)
+    losers = await someone.value(someone.words.losers, race.routing)
+    assert (events, losers) == (1, 4)
+    assert await someone.remove(race) == 0
+    assert await someone.value(someone.words.routings, race.order) == 0
+    assert await someone.value(someone.words.events, race.order) == 0
 
 
 async def test_the_winner_asks_again_and_a_late_vendor_loses(someone: Outside) -> None:
     race = await someone.new_race(4)
     racers = Race(race.order, race.routing, race.vendors[:3])
-    (winner,) = [answer.vendor for answer in await someone.run_race(racers) if answer.accepted]
+    (first,) = [answer for answer in await someone.run_race(racers) if answer.accepted]
+    winner = first.vendor
     again = await someone.accept(race, winner)
-    assert (again.status, again.accepted, again.reason) == (200, True, "ALREADY_ACCEPTED")
+    assert again.heard == someone.words.won_again
+    if someone.words.form is FormName.GUIDE:
+        assert again.json == first.json
     late = await someone.accept(race, race.vendors[3])
-    assert (late.status, late.accepted, late.reason) == (200, False, "ALREADY_LOCKED")
+    assert (late.heard, late.accepted) == (someone.words.late, False)
     assert await someone.outcome(race) == (winner, {winner})
 
 
@@ -100,28 +101,28 @@ async def test_two_routings_of_one_order_have_one_winner_between_them(someone: O
         assert len(told) == 1
         locks = [(await someone.outcome(race))[0] for race in (first, second)]
         assert [lock for lock in locks if lock is not None] == told
-        assert {answer.status for answers in both for answer in answers} == {200}
+        assert {a.heard for answers in both for a in answers} <= {someone.words.won, *someone.words.lost}
 
 
 async def test_one_vendor_in_two_routings_of_one_order_conflicts(someone: Outside) -> None:
     first = await someone.new_race(2)
     second = await someone.new_race(2, order=first.order)
     vendor = first.vendors[0]
-    await someone.execute(
-        """INSERT INTO vendor_responses (id, "vendorRoutingId", "wholesalerId", "responseType", "updatedAt")
-           VALUES ($1 || $2, $1, $2, 'PENDING', now())""",
-        second.routing,
-        vendor,
+    await someone.run(
+        FORMS[someone.words.form].routing.record_response,
+        response_id=f"{second.routing}-{vendor}",
+        routing=second.routing,
+        vendor=vendor,
+        response="PENDING",
     )
     assert (await someone.accept(first, vendor)).accepted is True
     refused = await someone.accept(second, vendor)
-    assert (refused.status, refused.reason) == (409, "CONFLICT")
+    assert refused.heard == (409, "CONFLICT")
     assert (await someone.outcome(second))[0] is None
 
 
 async def test_a_vendor_without_a_response_row_gets_404_and_keeps_the_lock(someone: Outside) -> None:
-    race = await someone.new_race(1)
-    await someone.execute('DELETE FROM vendor_responses WHERE "vendorRoutingId" = $1', race.routing)
+    race = await someone.new_race(1, responses=False)
     answer = await someone.accept(race, race.vendors[0])
     assert answer.status == 404
     assert await someone.outcome(race) == (race.vendors[0], set())
@@ -132,24 +133,41 @@ async def test_unknown_things(someone: Outside) -> None:
     nobody = await someone.accept(race, "nobody")
     assert nobody.status == 500
     nowhere = await someone.accept(Race("none", "nowhere", ()), race.vendors[0])
-    assert (nowhere.status, nowhere.reason) == (400, "NOT_FOUND")
+    assert nowhere.heard == someone.words.unknown_routing
     assert await someone.outcome(race) == (None, set())
 
 
-async def test_status_is_broken_and_other_methods_are_not_found(someone: Outside) -> None:
-    race = await someone.new_race(1)
-    async with someone.http.get(f"{ROUTING}/routing/{race.routing}/status") as response:
-        assert response.status == 500
-    async with someone.http.get(f"{ROUTING}/routing/{race.routing}/accept") as response:
+async def test_the_status_page_and_other_methods(someone: Outside) -> None:
+    race = await someone.new_race(2)
+    (winner,) = [answer.vendor for answer in await someone.run_race(race) if answer.accepted]
+    routing = f"{someone.words.routing}/routing"
+    async with someone.http.get(f"{routing}/{race.routing}/status") as response:
+        assert response.status == someone.words.status_page
+        if response.status == 200:
+            data = (await response.json())["data"]
+            assert data == {"routingId": race.routing, "lockedVendor": winner, "acceptedVendors": [winner]}
+    async with someone.http.get(f"{routing}/{race.routing}/accept") as response:
         assert response.status == 404
+    async with someone.http.get(f"{routing}/nowhere/status") as response:
+        assert response.status == (someone.words.unknown_routing[0] if someone.words.status_page == 200 else 500)
+
+
+async def test_a_route_that_is_missing_differs_from_a_routing_that_is(someone: Outside) -> None:
+    route = next(route for route in someone.words.contract.health.routes if route.name == "accept")
+
+    async def is_missing(path: str) -> bool:
+        async with someone.http.post(path, json=dict(route.body or {}), headers=HTTPS) as response:
+            return route.is_missing(response.status, await response.read())
+
+    assert not await is_missing(route.path)
+    assert await is_missing(route.path + "-nothing")
 
 
 async def test_a_response_is_recorded_once(someone: Outside) -> None:
-    race = await someone.new_race(1)
-    await someone.execute('DELETE FROM vendor_responses WHERE "vendorRoutingId" = $1', race.routing)
-    path = f"{ROUTING}/routing/{race.routing}/vendor-response"
+    race = await someone.new_race(1, responses=False)
+    path = f"{someone.words.routing}/routing/{race.routing}/vendor-response"
     statuses = []
-    for response_type in ("ACCEPT", "ACCEPT", "MAYBE"):
+    for response_type in (someone.words.accepts, someone.words.accepts, "MAYBE"):
         body = {"vendorId": race.vendors[0], "response": response_type}
         async with someone.http.post(path, json=body, headers=HTTPS) as response:
             statuses.append(response.status)
@@ -169,10 +187,10 @@ def bearer(role: str, secret: str = JWT_SECRET, lifetime: float = 60.0) -> dict[
 
 async def test_routing_an_order_takes_an_admin_and_active_verified_vendors_only(someone: Outside) -> None:
     race = await someone.new_race(3)
-    path = f"{ROUTING}/orders/{race.order}/route-to-vendors"
+    path = f"{someone.words.routing}/orders/{race.order}/route-to-vendors"
 
     async def route(headers: dict[str, str]) -> tuple[int, dict[str, object]]:
-        async with someone.http.post(path, json={"retailerId": "retailer"}, headers=headers) as response:
+        async with someone.http.post(path, json={"retailerId": RETAILER}, headers=headers) as response:
             return response.status, await response.json()
 
     assert (await route({}))[0] == 401
@@ -184,9 +202,9 @@ async def test_routing_an_order_takes_an_admin_and_active_verified_vendors_only(
         {"success": False, "error": "No vendors available", "code": "NO_VENDORS"},
     )
     chosen = race.vendors[1]
-    await someone.execute('UPDATE wholesalers SET "isActive" = true, "isVerified" = true WHERE id = $1', chosen)
+    await someone.execute(someone.words.activate, chosen)
     status, body = await route(bearer("ADMIN"))
-    await someone.execute('UPDATE wholesalers SET "isActive" = false WHERE id = $1', chosen)
+    await someone.execute(someone.words.deactivate, chosen)
     assert status == 201
     data = body["data"]
     assert isinstance(data, dict)

@@ -13,6 +13,7 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from prober.demo.postgres import Postgres
+from prober.demo.target.forms import FormName
 from prober.demo.target.record import Kind
 from tests.system.target_client import (
     HTTPS,
@@ -26,9 +27,9 @@ from tests.system.target_client import (
 )
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def target(module_postgres: Postgres) -> AsyncIterator[KnownTarget]:
-    async with running_target(module_postgres) as target:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=list(FormName))
+async def target(module_postgres: Postgres, request: pytest.FixtureRequest) -> AsyncIterator[KnownTarget]:
+    async with running_target(module_postgres, form=request.param) as target:
         yield target
 
 
@@ -52,12 +53,13 @@ async def test_a_good_message_is_answered_ok_and_processed_afterwards(someone: O
     assert len(await someone.recorded(Kind.REQUEST, sid=sms.sid, status=200)) == 1
 
 
-async def test_a_repeat_turns_the_row_skipped_and_has_no_effect(someone: Outside) -> None:
+async def test_a_repeat_is_known_again_and_has_no_effect(someone: Outside) -> None:
     sms = Sms()
     await someone.webhook(sms)
     await eventually(lambda: someone.processed(sms), "the message is processed")
     assert await someone.webhook(sms) == (200, "OK")
-    assert await someone.status(sms) == "skipped"
+    assert await someone.status(sms) == someone.words.repeated
+    assert len(await someone.recorded(Kind.SKIPPED, sid=sms.sid)) == 1
     assert await someone.effects(sms) == 1
 
 
@@ -65,7 +67,8 @@ async def test_a_claimed_message_is_skipped_and_gets_no_reply(someone: Outside) 
     sms = Sms()
     await someone.claim(sms)
     assert await someone.webhook(sms) == (200, "OK")
-    assert await someone.status(sms) == "skipped"
+    assert await someone.status(sms) == someone.words.claimed
+    assert len(await someone.recorded(Kind.SKIPPED, sid=sms.sid)) == 1
     later = Sms()  # queued after it, so once this one is done nothing is to come of the other
     await someone.webhook(later)
     await eventually(lambda: someone.processed(later), "the later message is processed")
@@ -112,6 +115,16 @@ async def test_a_repeated_idempotency_key_gets_json(someone: Outside) -> None:
     assert await someone.status(other) is None
     stored = await someone.value("SELECT request_body FROM webhook_idempotency WHERE idempotency_key = $1", key)
     assert json.loads(stored)["MessageSid"] == sms.sid
+    await eventually(lambda: someone.processed(sms), "the first message is processed")
+
+
+async def test_a_key_that_is_the_message_sid_is_no_hindrance(someone: Outside) -> None:
+    sms = Sms()
+    assert await someone.webhook(sms, X_Idempotency_Key=sms.sid) == (200, "OK")
+    await eventually(lambda: someone.processed(sms), "the message is processed")
+    assert (await someone.webhook(sms, X_Idempotency_Key=sms.sid))[1].startswith("{")
+    assert await someone.webhook(sms) == (200, "OK")
+    assert await someone.effects(sms) == 1
 
 
 @pytest.mark.parametrize("signature", [None, "forged", "no base64 at all", "é"])

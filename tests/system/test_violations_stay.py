@@ -97,7 +97,8 @@ async def test_the_evidence_has_every_vendor_and_what_it_was_told(violated: Watc
     race = watched.reader.race(violation.id.removeprefix(f"{KIND}-"))
     assert race is not None
     assert race.evidence is not None
-    answers: Any = race.evidence["answers"]
+    history: Any = race.evidence["history"]
+    answers = [answer for answer in history["answers"] if answer["ask"] == "race"]
     assert len(answers) == PROBES["race"]["vendors"]
     for answer in answers:
         assert f"-> {answer['vendor_id']}  accept  trace {answer['trace_id']}" in said.out

@@ -55,8 +55,8 @@ class OrderSweep:
 
     def resume(self, marks: Iterable[Intended], *, once_more_after: float) -> None:
         """Take up the orders of an earlier life of this prober, and look again `once_more_after` seconds later."""
-        orders = (self._mark.order_of(m.run_id) for m in marks if m.kind == Leftover.ORDERS)
-        self.adopt(orders, once_more_after=once_more_after)
+        orders = (self._mark.order_called(m.id, m.run_id) for m in marks if m.kind == Leftover.ORDERS)
+        self.adopt((order for order in orders if order is not None), once_more_after=once_more_after)
 
     def adopt(self, orders: Iterable[Order], *, once_more_after: float) -> None:
         """Remove these orders of whatever prober, and look again `once_more_after` seconds later."""
@@ -64,11 +64,12 @@ class OrderSweep:
         self._left |= {order.id: _Left(order, once_more=until) for order in orders}
         self._woken.set()
 
-    def follow(self, run_id: str) -> None:
-        """Remove the order of this run of ours as soon as that is possible."""
-        order = self._mark.order_of(run_id)
-        self._left[order.id] = _Left(order)
-        self._woken.set()
+    def follow(self, run_id: str, order_id: str) -> None:
+        """Remove this order of a run of ours as soon as that is possible."""
+        order = self._mark.order_called(order_id, run_id)
+        if order is not None:
+            self._left[order.id] = _Left(order)
+            self._woken.set()
 
     def follows(self, order_id: str) -> bool:
         """Whether this order is being seen to."""

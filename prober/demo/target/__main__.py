@@ -19,6 +19,7 @@ import uvloop
 from prober.demo.target.config import ConfigError, Settings, check, read_file
 from prober.demo.target.control import ControlServer
 from prober.demo.target.faults import FaultName, Switch
+from prober.demo.target.forms import FormName
 from prober.demo.target.parent import StartError, Target, create_schema
 
 AUTH_TOKEN_VARIABLE = "TWILIO_AUTH_TOKEN"  # noqa: S105 - the name of a variable
@@ -36,6 +37,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--data-dir", help="directory of the record")
     parser.add_argument("--workers", type=int)
     parser.add_argument("--pool-size", type=int, help="database.pool_size")
+    parser.add_argument("--form", choices=list(FormName), help="names, answers and tables")
     parser.add_argument("--environment", choices=["production", "development"])
     parser.add_argument("--create-schema", action="store_true", default=None)
     parser.add_argument(
@@ -58,7 +60,7 @@ def settings_from(arguments: list[str] | None) -> Settings:
     ):
         if value is not None:
             data[section] = {**(data.get(section) or {}), key: value}
-    for key in ("public_url", "listen", "control", "data_dir", "workers", "environment", "create_schema"):
+    for key in ("public_url", "listen", "control", "data_dir", "workers", "form", "environment", "create_schema"):
         if getattr(given, key) is not None:
             data[key] = getattr(given, key)
     if AUTH_TOKEN_VARIABLE in os.environ:
@@ -81,7 +83,7 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     if settings.create_schema:
-        await create_schema(settings.database.dsn)
+        await create_schema(settings.database.dsn, settings.form)
     target = Target(settings)
     control = ControlServer(target, settings.control)
     try:

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from prober.demo.target.faults import FaultName, Switch, parse_fault
+from prober.demo.target.forms import FormName
 
 
 class ConfigError(ValueError):
@@ -71,6 +72,7 @@ class Settings(Section):
     database: DatabaseSettings
     redis: RedisSettings
     auth_token: str = Field(min_length=1, repr=False)
+    form: FormName = FormName.DEPLOYED  # names, answers and tables
     public_url: str = "https://orders.example.test/api/v1/whatsapp/webhook"  # the URL that Twilio signs
     listen: str = "127.0.0.1:0"
     control: str = "127.0.0.1:0"

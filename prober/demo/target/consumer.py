@@ -15,6 +15,7 @@ from prober.demo.target.bullmq import Job
 from prober.demo.target.config import Settings
 from prober.demo.target.database import Connection, Database, UnavailableError
 from prober.demo.target.faults import StuckQueue
+from prober.demo.target.forms import MessageStatements
 from prober.demo.target.live import Live
 from prober.demo.target.messages import Done, Message, perform
 from prober.demo.target.record import Kind, RecordWriter
@@ -40,9 +41,16 @@ class Consumer:
     """The queue workers of one process."""
 
     def __init__(
-        self, settings: Settings, live: Live, database: Database, queue: WebhookQueue, record: RecordWriter
+        self,
+        settings: Settings,
+        statements: MessageStatements,
+        live: Live,
+        database: Database,
+        queue: WebhookQueue,
+        record: RecordWriter,
     ) -> None:
         self._settings = settings
+        self._statements = statements
         self._live = live
         self._database = database
         self._queue = queue
@@ -107,7 +115,7 @@ class Consumer:
     async def _perform(self, data: dict[str, object]) -> Done:
         task, message = Message.of_job(data)
         done = await self._database.run(
-            lambda connection: perform(connection, task, message),
+            lambda connection: perform(connection, self._statements, task, message),
             self._settings.database.timeout,
             background=True,
         )

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 
@@ -18,6 +18,7 @@ from prober.demo.target.breaker import Breaker
 from prober.demo.target.config import BreakerSettings, DatabaseSettings
 from prober.demo.target.faults import Switch
 from prober.demo.target.live import Live
+from prober.sql import Sql
 
 APPLICATION_NAME = "whatsapp-ordering-system"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -37,6 +38,16 @@ CONNECTION_ERRORS = (
     asyncpg.InsufficientResourcesError,
     asyncpg.InterfaceError,
 )
+
+
+async def rows(connection: Connection, sql: Sql, **values: object) -> list[asyncpg.Record]:
+    """Run a statement with parameters by name: all its rows."""
+    return await connection.fetch(sql.query, *sql.arguments(values))
+
+
+async def value(connection: Connection, sql: Sql, **values: object) -> Any:
+    """Run a statement: the first column of its first row, None without one."""
+    return await connection.fetchval(sql.query, *sql.arguments(values))
 
 
 class Database:

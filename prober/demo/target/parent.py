@@ -13,12 +13,12 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from prober.demo.target.channel import Channel, ClosedError
 from prober.demo.target.config import Settings, split_address
 from prober.demo.target.faults import State, Switch, parse_fault
+from prober.demo.target.forms import FORMS, FormName
 from prober.demo.target.limits import create_shared_memory
 from prober.demo.target.record import Kind, RecordReader, RecordWriter
 
@@ -246,11 +246,11 @@ def _listen(address: str) -> socket.socket:
     return listener
 
 
-async def create_schema(dsn: str) -> None:
-    """Create the tables that are not there yet. Raises StartError."""
+async def create_schema(dsn: str, form: FormName) -> None:
+    """Create the tables of a form that are not there yet. Raises StartError."""
     import asyncpg
 
-    statements = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+    statements = FORMS[form].schema()
     try:
         connection = await asyncpg.connect(dsn, timeout=5.0)
         try:

@@ -1,8 +1,4 @@
-"""The vendor routing over HTTP, in the deployed form: paths, statuses and JSON, quirks included.
-
-The guide's form differs in paths, statuses and tables; paths and statuses stand in this module, tables in
-`accepting` and in the statements below.
-"""
+"""The vendor routing over HTTP: its routes and what they check. Names, answers and tables are the form's."""
 
 from __future__ import annotations
 
@@ -20,44 +16,35 @@ from typing import Any
 import asyncpg
 from aiohttp import web
 
-from prober.demo.target.accepting import Decision, Verdict, accept
+from prober.demo.target.accepting import Accept
 from prober.demo.target.config import Settings
-from prober.demo.target.database import Connection, Database, UnavailableError
+from prober.demo.target.database import Connection, Database, UnavailableError, rows, value
+from prober.demo.target.decision import Decision, Verdict
 from prober.demo.target.exchange import Incoming, refused, succeeded
+from prober.demo.target.forms import Form
 from prober.demo.target.live import Live
 from prober.demo.target.record import Kind, RecordWriter
 
-BASE = "/api/v1/vendor-routing"
 VENDORS_ASKED = 10
-RESPONSES = frozenset({"ACCEPT", "REJECT", "TIMEOUT", "ERROR"})
 
+# Below the form's base path.
 _PATHS = (
-    ("POST", re.compile(rf"{BASE}/orders/([^/]+)/route-to-vendors"), "route"),
-    ("POST", re.compile(rf"{BASE}/routing/([^/]+)/accept"), "accept"),
-    ("POST", re.compile(rf"{BASE}/routing/([^/]+)/vendor-response"), "respond"),
-    ("GET", re.compile(rf"{BASE}/routing/([^/]+)/status"), "status"),
+    ("POST", re.compile(r"/orders/([^/]+)/route-to-vendors"), "route"),
+    ("POST", re.compile(r"/routing/([^/]+)/accept"), "accept"),
+    ("POST", re.compile(r"/routing/([^/]+)/vendor-response"), "respond"),
+    ("GET", re.compile(r"/routing/([^/]+)/status"), "status"),
 )
-
-# A lost race is a 200 as well, with the same message (TARGET): only data.accepted tells.
-_ANSWERS: dict[Verdict, tuple[bool, str]] = {
-    Verdict.LOCKED: (True, "LOCKED"),
-    Verdict.ALREADY_ACCEPTED: (True, "ALREADY_ACCEPTED"),
-    Verdict.LOST_RACE: (False, "LOST_RACE"),
-    Verdict.ALREADY_LOCKED: (False, "ALREADY_LOCKED"),
-}
-_REFUSALS: dict[Verdict, tuple[HTTPStatus, str, str]] = {
-    Verdict.UNKNOWN_ROUTING: (HTTPStatus.BAD_REQUEST, "Vendor routing not found", "NOT_FOUND"),
-    Verdict.UNKNOWN_VENDOR: (HTTPStatus.INTERNAL_SERVER_ERROR, "Internal server error", "INTERNAL_ERROR"),
-    Verdict.NO_RESPONSE_ROW: (HTTPStatus.NOT_FOUND, "Vendor response not found", "NOT_FOUND"),
-    Verdict.CONFLICT: (HTTPStatus.CONFLICT, "Vendor already accepted this order", "CONFLICT"),
-}
 
 
 class VendorRouting:
     """Answers requests on the routing's paths."""
 
-    def __init__(self, settings: Settings, live: Live, database: Database, record: RecordWriter) -> None:
+    def __init__(
+        self, settings: Settings, form: Form, live: Live, database: Database, record: RecordWriter
+    ) -> None:
         self._settings = settings
+        self._form = form
+        self._statements = form.routing
         self._live = live
         self._database = database
         self._record = record
@@ -70,8 +57,9 @@ class VendorRouting:
 
     async def answer(self, incoming: Incoming) -> web.Response | None:
         """Answer, or None when there is no such route."""
+        path = incoming.path.removeprefix(self._form.base)
         for method, pattern, name in _PATHS:
-            found = pattern.fullmatch(incoming.path)
+            found = pattern.fullmatch(path)
             if found is not None and incoming.method == method:
                 try:
                     return await self._handlers[name](incoming, found[1])
@@ -84,11 +72,14 @@ class VendorRouting:
         incoming.about |= {"routing": routing, "vendor": vendor}
         if not isinstance(vendor, str) or not vendor:
             return refused(HTTPStatus.BAD_REQUEST, "vendorId is required", "VALIDATION_ERROR")
-        state = self._live.state
-        decision = await self._database.run(
-            lambda connection: accept(connection, state, routing, vendor, incoming.arrived),
-            self._settings.database.routing_timeout,
+        accept = Accept(
+            statements=self._statements,
+            state=self._live.state,
+            routing=routing,
+            vendor=vendor,
+            arrived=incoming.arrived,
         )
+        decision = await self._database.run(accept.decide, self._settings.database.routing_timeout)
         self._record.write(
             Kind.DECISION,
             routing=routing,
@@ -99,7 +90,7 @@ class VendorRouting:
             window=decision.window,
             arrived=incoming.arrived.mono,
         )
-        return _accept_answer(decision)
+        return self._form.accept_answer(decision, routing, vendor)
 
     async def _route(self, incoming: Incoming, order: str) -> web.Response:
         if (answer := self._demand_admin(incoming)) is not None:
@@ -110,21 +101,16 @@ class VendorRouting:
         routing = "vr_" + secrets.token_hex(12)
 
         async def create(connection: Connection) -> list[str] | None:
-            chosen = await connection.fetch(
-                """SELECT id FROM wholesalers WHERE "isActive" AND "isVerified" AND "currentOrders" < capacity
-                    ORDER BY "currentOrders", id LIMIT $1""",
-                VENDORS_ASKED,
-            )
+            chosen = await rows(connection, self._statements.choose_vendors, limit=VENDORS_ASKED)
             vendors = [row["id"] for row in chosen]
-            made = await connection.fetchval(
-                """INSERT INTO vendor_routings (id, "orderId", "retailerId", "eligibleVendors", "updatedAt")
-                   SELECT $1, o.id, r.id, $4, now() FROM orders o, retailers r
-                    WHERE o.id = $2 AND r.id = $3 AND $5 RETURNING 1""",
-                routing,
-                order,
-                retailer,
-                json.dumps(vendors),
-                bool(vendors),
+            made = await value(
+                connection,
+                self._statements.create_routing,
+                routing=routing,
+                order=order,
+                retailer=retailer,
+                vendors=json.dumps(vendors),
+                anyone=bool(vendors),
             )
             return vendors if made is not None or not vendors else None
 
@@ -142,20 +128,19 @@ class VendorRouting:
         body = _json(incoming)
         vendor, response = body.get("vendorId"), body.get("response")
         incoming.about |= {"routing": routing, "vendor": vendor}
-        if not isinstance(vendor, str) or response not in RESPONSES:
-            expected = "vendorId and response (ACCEPT, REJECT, TIMEOUT or ERROR) are required"
+        if not isinstance(vendor, str) or response not in self._form.responses:
+            expected = f"vendorId and response ({', '.join(sorted(self._form.responses))}) are required"
             return refused(HTTPStatus.BAD_REQUEST, expected, "VALIDATION_ERROR")
         identity = "vs_" + secrets.token_hex(12)
 
         async def write(connection: Connection) -> Any:
-            return await connection.fetchval(
-                """INSERT INTO vendor_responses
-                               (id, "vendorRoutingId", "wholesalerId", "responseType", "updatedAt")
-                   VALUES ($1, $2, $3, $4, now()) ON CONFLICT DO NOTHING RETURNING 1""",
-                identity,
-                routing,
-                vendor,
-                response,
+            return await value(
+                connection,
+                self._statements.record_response,
+                response_id=identity,
+                routing=routing,
+                vendor=vendor,
+                response=response,
             )
 
         try:
@@ -167,9 +152,17 @@ class VendorRouting:
         return succeeded({"responseId": identity}, "Response recorded", HTTPStatus.CREATED)
 
     async def _status(self, incoming: Incoming, routing: str) -> web.Response:
-        """Broken on the deployed version, whatever the routing."""
         incoming.about["routing"] = routing
-        return refused(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal server error", "INTERNAL_ERROR")
+        status = self._statements.status
+        if status is None:
+            return refused(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal server error", "INTERNAL_ERROR")
+        found = await self._database.run(
+            lambda connection: rows(connection, status, routing=routing), self._settings.database.routing_timeout
+        )
+        if not found:
+            return self._form.accept_answer(Decision(Verdict.UNKNOWN_ROUTING), routing, "")
+        locked, accepted = found[0]["locked_vendor"], found[0]["accepted_vendors"]
+        return succeeded({"routingId": routing, "lockedVendor": locked, "acceptedVendors": accepted})
 
     def _demand_admin(self, incoming: Incoming) -> web.Response | None:
         secret = self._settings.jwt_secret
@@ -182,15 +175,6 @@ class VendorRouting:
         if claims.get("role") != "ADMIN":
             return refused(HTTPStatus.FORBIDDEN, "Role ADMIN is required", "FORBIDDEN")
         return None
-
-
-def _accept_answer(decision: Decision) -> web.Response:
-    if decision.verdict in _REFUSALS:
-        status, error, code = _REFUSALS[decision.verdict]
-        return refused(status, error, code)
-    accepted, reason = _ANSWERS[decision.verdict]
-    data = {"accepted": accepted, "reason": reason, "lockedVendor": decision.winner}
-    return succeeded(data, "Order accepted successfully")
 
 
 def _json(incoming: Incoming) -> dict[str, Any]:

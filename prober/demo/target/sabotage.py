@@ -9,16 +9,21 @@ import asyncpg
 
 from prober.demo.target.database import CONNECTION_ERRORS, Connection, Database, UnavailableError
 from prober.demo.target.faults import PoolLeak, Rollbacks, State
+from prober.sql import Sql
 
 ROLLBACK_TIMEOUT = 1.0  # seconds
 LEAK_RETRY = 0.2  # seconds
 
 
 class Sabotage:
-    """What one worker process of `workers` contributes to these faults; `index` counts from 0."""
+    """What one worker process of `workers` contributes to these faults; `index` counts from 0.
 
-    def __init__(self, database: Database, index: int, workers: int) -> None:
+    `written` is the statement that is rolled back.
+    """
+
+    def __init__(self, database: Database, written: Sql, index: int, workers: int) -> None:
         self._database = database
+        self._written = written
         self._index = index
         self._workers = workers
         self._leaks: list[asyncio.Task[None]] = []
@@ -68,7 +73,7 @@ class Sabotage:
     async def _roll_back(self, per_second: float) -> None:
         async def once(connection: Connection) -> None:
             await connection.execute("BEGIN")
-            await connection.execute("UPDATE processed_messages SET \"retryCount\" = 0 WHERE id = ''")
+            await connection.execute(self._written.query)
             await connection.execute("ROLLBACK")
 
         due = time.monotonic()

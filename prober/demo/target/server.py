@@ -13,9 +13,10 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from prober.clock import Instant, now
-from prober.demo.target import health, routing
+from prober.demo.target import health
 from prober.demo.target.exchange import Incoming, refused
 from prober.demo.target.faults import Errors, Hang, RateLimited, Route, RoutesMissing, Slow
+from prober.demo.target.forms import Form
 from prober.demo.target.live import Live
 from prober.demo.target.record import Kind, RecordWriter
 
@@ -54,8 +55,9 @@ class HttpServer:
     """Serves connections that were accepted elsewhere."""
 
     def __init__(
-        self, live: Live, record: RecordWriter, webhook: Handler, vendors: Handler, pages: Handler
+        self, form: Form, live: Live, record: RecordWriter, webhook: Handler, vendors: Handler, pages: Handler
     ) -> None:
+        self._form = form
         self._live = live
         self._record = record
         self._webhook = webhook
@@ -113,12 +115,12 @@ class HttpServer:
             answer = await self._meet_faults(request, incoming, route)
         if answer is None:
             answer = await handler(incoming)
-        return answer if answer is not None else _no_route(incoming)
+        return answer if answer is not None else self._form.no_route(incoming)
 
     def _find(self, incoming: Incoming) -> tuple[Route | None, Handler]:
         if incoming.path == WEBHOOK_PATH and incoming.method in ("GET", "POST"):
             return Route.WEBHOOK, self._webhook
-        if incoming.path.startswith(routing.BASE + "/"):
+        if incoming.path.startswith(self._form.base + "/"):
             return Route.ROUTING, self._vendors
         if incoming.path.startswith(health.BASE):
             return None, self._pages
@@ -130,7 +132,7 @@ class HttpServer:
         state = self._live.state
         missing = state.planted(RoutesMissing)
         if missing is not None and missing.covers(route):
-            return _no_route(incoming)
+            return self._form.no_route(incoming)
         limited = state.planted(RateLimited)
         if limited is not None and limited.covers(route):
             headers = {"Retry-After": str(limited.retry_after_seconds), "RateLimit-Remaining": "0"}
@@ -158,7 +160,3 @@ class HttpServer:
 
 async def _nothing(_: Incoming) -> None:
     return None
-
-
-def _no_route(incoming: Incoming) -> web.Response:
-    return refused(HTTPStatus.NOT_FOUND, f"Route {incoming.method} {incoming.path} not found", "NOT_FOUND")

@@ -26,6 +26,7 @@ from prober.demo.target.faults import (
     Switch,
     UnsignedAccepted,
 )
+from prober.demo.target.forms import MessageStatements
 from prober.demo.target.limits import SharedMemory
 from prober.demo.target.live import Live
 from prober.demo.target.messages import Message, Taken, Task, processed_at, take_message
@@ -46,6 +47,7 @@ class Webhook:
     def __init__(
         self,
         settings: Settings,
+        statements: MessageStatements,
         live: Live,
         database: Database,
         queue: WebhookQueue,
@@ -53,6 +55,7 @@ class Webhook:
         record: RecordWriter,
     ) -> None:
         self._settings = settings
+        self._statements = statements
         self._live = live
         self._database = database
         self._queue = queue
@@ -173,6 +176,7 @@ class Webhook:
         return await self._database.run(
             lambda connection: take_message(
                 connection,
+                self._statements,
                 message,
                 store_job=state.on(Switch.QUEUE_FALLBACK),
                 delay=late.delay_seconds if late is not None else 0.0,
@@ -216,7 +220,8 @@ class Webhook:
     async def _repeat_of_key(self, key: str) -> web.Response:
         try:
             taken_at = await self._database.run(
-                lambda connection: processed_at(connection, key), self._settings.database.timeout
+                lambda connection: processed_at(connection, self._statements, key),
+                self._settings.database.timeout,
             )
         except UnavailableError:
             taken_at = None

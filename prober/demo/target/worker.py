@@ -23,6 +23,7 @@ from prober.demo.target.config import Settings
 from prober.demo.target.consumer import Consumer
 from prober.demo.target.database import Database
 from prober.demo.target.faults import State
+from prober.demo.target.forms import FORMS
 from prober.demo.target.health import Health
 from prober.demo.target.limits import SharedMemory
 from prober.demo.target.live import Live
@@ -41,6 +42,8 @@ class Worker:
 
     def __init__(self, channel: Channel, memory: SharedMemory, welcome: dict[str, Any]) -> None:
         settings = Settings.model_validate(welcome["settings"])
+        form = FORMS[settings.form]
+        messages = form.messages
         index, workers = int(welcome["index"]), settings.workers
         sessions = settings.database.pool_size // workers + (index < settings.database.pool_size % workers)
         self._channel = channel
@@ -48,13 +51,13 @@ class Worker:
         self._record = RecordWriter(settings.data_dir, f"worker{index}", welcome["generation"])
         self._database = Database(settings.database, settings.breaker, sessions, self._live)
         self._queue = WebhookQueue(settings, self._live)
-        self._consumer = Consumer(settings, self._live, self._database, self._queue, self._record)
+        self._consumer = Consumer(settings, messages, self._live, self._database, self._queue, self._record)
         self._calendar = Calendar(self._queue.redis) if index == 0 else None
-        self._sabotage = Sabotage(self._database, index, workers)
-        webhook = Webhook(settings, self._live, self._database, self._queue, memory, self._record)
-        routing = VendorRouting(settings, self._live, self._database, self._record)
+        self._sabotage = Sabotage(self._database, messages.touch_nothing, index, workers)
+        webhook = Webhook(settings, messages, self._live, self._database, self._queue, memory, self._record)
+        routing = VendorRouting(settings, form, self._live, self._database, self._record)
         health = Health(settings, self._live, self._database, self._queue)
-        self._http = HttpServer(self._live, self._record, webhook.answer, routing.answer, health.answer)
+        self._http = HttpServer(form, self._live, self._record, webhook.answer, routing.answer, health.answer)
 
     async def run(self) -> None:
         """Work until the parent says stop or is gone."""

@@ -1,8 +1,4 @@
--- The tables of the ordering system that synthetic data touches, as deployed (TARGET.md), and one of the target's own.
--- Ids are text made by the application, times have no zone and are UTC. Running it again changes nothing.
-BEGIN;
-SELECT pg_advisory_xact_lock(hashtext('whatsapp-ordering-system schema'));
-
+-- The tables of the ordering system that synthetic data touches, as deployed (TARGET.md); begun in common.sql.
 DO $$ BEGIN
     CREATE TYPE "UserStatus" AS ENUM ('ACTIVE', 'INACTIVE', 'SUSPENDED', 'DELETED');
 EXCEPTION WHEN duplicate_object THEN NULL; END $$;
@@ -123,17 +119,6 @@ CREATE TABLE IF NOT EXISTS processed_messages (
     "updatedAt"        timestamp(3) NOT NULL
 );
 
-CREATE TABLE IF NOT EXISTS whatsapp_messages (
-    id                 text PRIMARY KEY,
-    "from"             text NOT NULL,
-    "to"               text NOT NULL,
-    body               text NOT NULL,
-    "mediaUrl"         text,
-    direction          text NOT NULL,
-    "createdAt"        timestamp(3) NOT NULL DEFAULT CURRENT_TIMESTAMP
-);
-CREATE INDEX IF NOT EXISTS "whatsapp_messages_from_idx" ON whatsapp_messages ("from");
-
 CREATE TABLE IF NOT EXISTS webhook_idempotency (
     id                 text PRIMARY KEY,
     idempotency_key    text NOT NULL UNIQUE,
@@ -147,12 +132,4 @@ CREATE TABLE IF NOT EXISTS webhook_idempotency (
     retailer_id        text,
     order_id           text
 );
-
--- The reference target's own: jobs of accepted messages until they are done (switch queue_fallback).
-CREATE TABLE IF NOT EXISTS webhook_jobs (
-    message_sid        text PRIMARY KEY,
-    payload            jsonb NOT NULL,
-    due_at             timestamptz NOT NULL
-);
-CREATE INDEX IF NOT EXISTS webhook_jobs_due_at_idx ON webhook_jobs (due_at);
 COMMIT;

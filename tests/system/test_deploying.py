@@ -1,0 +1,379 @@
+"""The role and the Redis user of docs/deploying.md, made from its text: enough, and not too much."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import yaml
+from redis.asyncio import Redis
+
+from prober.clock import now
+from prober.config.load import load_config
+from prober.config.model import Config
+from prober.contract import Claimed, Contract, Full, Repeats
+from prober.daemon.assembly import Assembled, Intentions, assemble, load_contract
+from prober.daemon.once import check_once
+from prober.demo.process import Owner
+from prober.demo.redis_server import RedisServer, TlsFiles
+from prober.demo.stack import FROM_NUMBER, Stack
+from prober.doctor.database import examine_database
+from prober.doctor.redis import examine_redis
+from prober.doctor.walk import examine
+from prober.outcome import Mode, StepVerdict
+from prober.probes.base import Run
+from prober.probes.synthetic import Mark, new_message_sid, new_run_id
+from prober.probes.witness import NotAskable, Witness
+from prober.result import (
+    AwaitedWebhook,
+    RaceResult,
+    RedisResult,
+    Result,
+    WebhookCheckResult,
+    WebhookResult,
+)
+from tests.system.daemon_stack import fast_stack, no_trace, nothing_of_ours, watcher_on
+from tests.system.deployed import PASSWORD, Grant, acl_rules, block, code_after, grants_in
+from tests.system.test_probe_tls import make_certificate
+from tests.system.watching import Watched
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+TIMEOUT = 5.0
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stack() -> AsyncIterator[Stack]:
+    """A stack in whose database PUBLIC may do nothing, with the role and the user of the documentation."""
+    async with Owner() as owner:
+        stack = fast_stack(owner, {"race": {"interval": "1s"}})
+        await stack.start_services()
+        await stack.postgres.execute(
+            "REVOKE ALL ON DATABASE orders FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM PUBLIC", "orders"
+        )
+        await stack.postgres.execute(block("grants"), "orders")
+        client = stack.redis.client()
+        await set_user(client, acl_rules("redis-acl-6"))
+        await client.aclose()
+        yield stack
+
+
+async def set_user(client: Redis, rules: list[str]) -> None:
+    await client.execute_command("ACL", "SETUSER", "prober", "reset", "on", f">{PASSWORD}", *rules)  # type: ignore[no-untyped-call]
+
+
+def document_of(stack: Stack, mode: Mode) -> dict[str, Any]:
+    """The stack's config with the least privileges."""
+    document: dict[str, Any] = yaml.safe_load(stack.config_file.read_text())
+    document["probes"]["database"]["dsn"] = stack.postgres.dsn("prober", "orders", PASSWORD)
+    document["probes"]["redis"]["url"] = stack.redis.url("prober", PASSWORD)
+    document["probes"]["webhook"] |= {"mode": mode.value, "from_number": FROM_NUMBER}
+    # Without an outage of its own a test would wait for it.
+    document["target"]["app_role"] = "postgres"
+    return document
+
+
+def settings(stack: Stack, mode: Mode) -> tuple[Config, Contract]:
+    file = stack.directory / f"least-{mode}.yaml"
+    file.touch(mode=0o600)
+    file.write_text(yaml.safe_dump(document_of(stack, mode)))
+    config = load_config(file, {})
+    return config, load_contract(config, file.parent)
+
+
+async def nothing(*_: object) -> None:
+    """Keep no journal."""
+
+
+async def shortcomings(config: Config, contract: Contract) -> list[str]:
+    """Run every probe, a race, the effect and clean-up of a message, and the look at the fixtures: what fails."""
+    assembled = assemble(config, contract, Intentions(webhook=nothing, order=nothing))
+    found: list[str] = []
+    try:
+        for watched in assembled.watched:
+            for urgent in (False, True) if watched.tracking and watched.tripwire else (False,):
+                started = now()
+                run = Run(id=new_run_id(started.wall), started=started, timeout=TIMEOUT, urgent=urgent)
+                result = await watched.probe.run(run)
+                found += shortcomings_of(result, urgent=urgent)
+                if isinstance(result, WebhookResult) and result.awaited is not None:
+                    found += await message_shortcomings(contract, assembled, result.awaited, result.accepted)
+                if isinstance(result, WebhookCheckResult):
+                    for message in result.awaited:
+                        accepted = message.accepted is not None
+                        found += await message_shortcomings(contract, assembled, message, accepted)
+            if watched.tripwire is not None:
+                found += await holds(watched.tripwire.hold())
+        present = contract.race.present
+        assert present is not None
+        assert assembled.witness is not None
+        mark = Mark(config.instance)
+        values = {"retailer_id": mark.retailer, "vendor_ids": [*mark.vendors(5), mark.late_vendor]}
+        found += await asked(assembled.witness.fetch(present, values, timeout=TIMEOUT))
+    finally:
+        await assembled.close()
+    return found
+
+
+def shortcomings_of(result: Result, *, urgent: bool) -> list[str]:
+    found = [] if result.ok else [f"{result.probe}: {result.outcome} {result.detail}"]
+    if "not observable" in result.detail:
+        found.append(result.detail)
+    match result:
+        case RaceResult(leftovers=left) if left:
+            found.append("an order was left")
+        case RedisResult(info=info, backlog=backlog) if not urgent and (info is None or backlog is None):
+            found.append("INFO or the backlog is not observable")
+        case WebhookResult() if not result.accepted:
+            found.append(f"no message could be sent: {result.detail}")
+    return found
+
+
+async def message_shortcomings(
+    contract: Contract, assembled: Assembled, message: AwaitedWebhook, accepted: bool
+) -> list[str]:
+    """Whether the effect of a message is seen, and its rows are removed; in mode full that of a claim as well."""
+    witness, found = assembled.witness, list[str]()
+    assert witness is not None
+    assert contract.webhook.claimed is not None
+    values: dict[str, object] = {"from_number": message.from_number, "bodies": [message.body]}
+    if message.mode is Mode.FULL:
+        mine = {**values, "message_sid": new_message_sid()}
+        mine["message_sids"] = [mine["message_sid"]]
+        found += await asked(witness.run([contract.webhook.claimed.claim], mine, timeout=TIMEOUT))
+        found += await followed(witness, contract.webhook.traces(Mode.NO_SIDE_EFFECTS), mine, wait=False)
+    values["message_sids"] = [message.message_sid]
+    traces = contract.webhook.traces(message.mode, repeated=message.repeated)
+    return found + await followed(witness, traces, values, wait=accepted)
+
+
+async def followed(
+    witness: Witness, traces: Claimed | Repeats | Full, values: dict[str, object], *, wait: bool
+) -> list[str]:
+    """Wait for an effect, then remove the rows."""
+    found: list[str] = []
+    assert traces.effect is not None
+    try:
+        deadline = time.monotonic() + TIMEOUT
+        while not all(row["done"] for row in await witness.fetch(traces.effect, values, timeout=TIMEOUT)):
+            if not wait or time.monotonic() > deadline:
+                found += ["no effect"] if wait else []
+                break
+            await asyncio.sleep(0.01)
+    except NotAskable as why:
+        found.append(why.detail)
+    return found + await asked(witness.run(traces.cleanup, values, timeout=TIMEOUT))
+
+
+async def asked(asking: Any) -> list[str]:
+    try:
+        await asking
+    except NotAskable as why:
+        return [why.detail]
+    return []
+
+
+async def holds(holding: Any) -> list[str]:
+    """Whether a tripwire can be held: it is refused at once, or waits for a crash."""
+    task = asyncio.create_task(holding)
+    done, _ = await asyncio.wait([task], timeout=0.1)
+    if not done:
+        task.cancel()
+        return []
+    return [str(task.exception())]
+
+
+async def sweep(stack: Stack) -> None:
+    """Remove what a run without a grant could not."""
+    await stack.postgres.execute(
+        "DELETE FROM orders; DELETE FROM processed_messages; DELETE FROM whatsapp_messages", "orders"
+    )
+
+
+async def test_every_probe_a_race_the_set_up_and_the_clean_up_work_with_them(stack: Stack) -> None:
+    config, contract = settings(stack, Mode.NO_SIDE_EFFECTS)
+    assert await shortcomings(config, contract) == []
+    lines = await check_once(config, contract)
+    assert [line for line in lines if line.verdict != "ok"] == []
+    assert {line.name for line in lines} >= {"webhook", "webhook effect", "race", "redis", "database", "health"}
+    findings = [finding async for finding in examine(config, contract)]
+    assert [f for f in findings if f.verdict not in (StepVerdict.OK, StepVerdict.HINT)] == []
+    assert [f.name for f in findings if f.verdict is StepVerdict.HINT] == ["redis.queues"]
+    done = command(stack, "doctor", "--setup", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [item["there"] for item in json.loads(done.stdout)["items"]] == [True] * 4
+    await nothing_of_ours(stack)
+
+
+def command(stack: Stack, *words: str) -> subprocess.CompletedProcess[str]:
+    file = stack.directory / f"least-{Mode.NO_SIDE_EFFECTS}.yaml"
+    return subprocess.run(
+        [sys.executable, "-m", "prober", *words, "--config", str(file)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+async def test_the_daemon_runs_with_them_and_leaves_nothing(stack: Stack) -> None:
+    watcher = watcher_on(stack, document_of(stack, Mode.NO_SIDE_EFFECTS), "least")
+    await watcher.start()
+    await watcher.wait_complete()
+    watched = Watched(stack, watcher)
+    await watched.grows("whatsapp_webhook_settled_total", by=3, settlement="done")
+    await watched.grows("vendor_routing_race_outcomes_total", by=2, outcome="one_winner")
+    await watched.becomes("db_connection_pool_usage", lambda value: value >= 0)
+    await watched.becomes("prober_synthetic_leftovers", lambda value: value == 0, kind="orders")
+    await watcher.stop(timeout=40)
+    assert watcher.returncode == 0
+    no_trace(watcher)
+    await nothing_of_ours(stack)
+
+
+async def test_without_any_one_grant_something_fails(stack: Stack) -> None:
+    config, contract = settings(stack, Mode.NO_SIDE_EFFECTS)
+    grants = grants_in(block("grants"))
+    assert len(grants) > 30
+    await each_is_needed(stack, grants, config, contract)
+
+
+async def test_mode_full_needs_what_the_page_adds_and_nothing_more(stack: Stack) -> None:
+    config, contract = settings(stack, Mode.FULL)
+    added = grants_in(block("grants-full"))
+    assert await shortcomings(config, contract) != []
+    await stack.postgres.execute(block("grants-full"), "orders")
+    await sweep(stack)
+    assert await shortcomings(config, contract) == []
+    await each_is_needed(stack, added, config, contract)
+
+
+async def each_is_needed(stack: Stack, grants: list[Grant], config: Config, contract: Contract) -> None:
+    """Take each away by itself: a real probe has to fail, and the doctor has to name the very grant."""
+    idle, unnamed = [], []
+    for grant in grants:
+        await stack.postgres.execute(grant.revoke, "orders")
+        if not await shortcomings(config, contract):
+            idle.append(str(grant))
+        bad = [f.mend async for f in examine_database(config, contract) if f.verdict is not StepVerdict.OK]
+        if not any(word_of(grant) in mend for mend in bad):
+            unnamed.append((str(grant), bad))
+        await stack.postgres.execute(grant.give, "orders")
+        await sweep(stack)
+    assert idle == []
+    assert unnamed == []
+    assert await shortcomings(config, contract) == []
+
+
+def word_of(grant: Grant) -> str:
+    """What a mend has to say of a grant."""
+    if grant.on.startswith(" ON DATABASE"):
+        return "probes.database.dsn"
+    if grant.on == " ON SCHEMA public":
+        return "public"
+    return f"{grant.what}{grant.on}" if grant.what.endswith(")") else grant.what
+
+
+@pytest.mark.parametrize(("name", "version"), [("redis-acl-6", 6), ("redis-acl", 7)])
+async def test_without_any_one_rule_of_the_redis_user_something_fails(
+    stack: Stack, name: str, version: int
+) -> None:
+    server, url, tls = await redis_of(stack, version)
+    document = document_of(stack, Mode.NO_SIDE_EFFECTS)
+    document["probes"]["redis"] |= {"url": url, **tls}
+    file = stack.directory / f"redis-{version}.yaml"
+    file.touch(mode=0o600)
+    file.write_text(yaml.safe_dump(document))
+    config = load_config(file, {})
+    contract = load_contract(config, file.parent)
+    client = server.client()
+    rules = acl_rules(name)
+    await set_user(client, rules)
+    assert await redis_shortcomings(client, config, contract) == []
+    for rule in rules:
+        if rule.startswith(("+", "~", "%", "&")):
+            await set_user(client, [other for other in rules if other != rule])
+            assert await redis_shortcomings(client, config, contract) != [], rule
+    await set_user(client, rules)
+    with pytest.raises(Exception, match=r"(?i)no ?perm"):
+        await as_prober(server, "HGETALL", "bull:mail:1")
+    with pytest.raises(Exception, match=r"(?i)no ?perm"):
+        await as_prober(server, "FLUSHALL")
+    if version == 7:
+        with pytest.raises(Exception, match=r"(?i)no ?perm"):
+            await as_prober(server, "DEL", "bull:mail:wait")
+    await client.aclose()
+
+
+async def as_prober(server: RedisServer, *words: str) -> Any:
+    options: dict[str, Any] = {"ssl_ca_certs": str(server.tls.authority)} if server.tls else {}
+    client: Redis = Redis.from_url(server.url("prober", PASSWORD), **options)
+    try:
+        return await client.execute_command(*words)  # type: ignore[no-untyped-call]
+    finally:
+        await client.aclose()
+
+
+async def redis_of(stack: Stack, version: int) -> tuple[RedisServer, str, dict[str, Any]]:
+    """The stack's own Redis 6, or the system's, with TLS."""
+    if version == 6:
+        return stack.redis, stack.redis.url("prober", PASSWORD), {}
+    if shutil.which("redis-server") is None:
+        assert "CI" not in os.environ, "redis-server is missing; run scripts/install-test-tools"
+        pytest.skip("needs redis-server: apt-get install redis-server")
+    files = make_certificate(stack.directory, "redis")
+    server = RedisServer(
+        stack.owner, stack.directory / "redis7", tls=TlsFiles(files.certificate, files.key, files.certificate)
+    )
+    await server.start()
+    return server, server.url("prober", PASSWORD), {"tls": {"ca_file": str(files.certificate)}}
+
+
+async def redis_shortcomings(client: Redis, config: Config, contract: Contract) -> list[str]:
+    """What the Redis probe, its tripwire and the doctor cannot do, and whether our name can be seen."""
+    assembled = assemble(config, contract, Intentions(webhook=nothing, order=nothing))
+    watched = next(each for each in assembled.watched if each.probe.name == "redis")
+    found: list[str] = []
+    try:
+        for urgent in (False, True):
+            started = now()
+            run = Run(id=new_run_id(started.wall), started=started, timeout=TIMEOUT, urgent=urgent)
+            found += shortcomings_of(await watched.probe.run(run), urgent=urgent)
+        names = [session["name"] for session in await client.client_list()]
+        if not found and f"synthetic-prober/{config.instance}" not in names:
+            found.append("our name is not in CLIENT LIST")
+        assert watched.tripwire is not None
+        found += await holds(watched.tripwire.hold())
+    finally:
+        await assembled.close()
+    findings = await examine_redis(config, contract)
+    bad = [
+        f
+        for f in findings
+        if f.verdict in (StepVerdict.PROBLEM, StepVerdict.HINT) and "have no key" not in f.sentence
+    ]
+    # Only the doctor asks whether queues exist.
+    alike = [f for f in bad if f.name != "redis.exists"]
+    assert bool(alike) == bool(found), (found, bad)
+    return found + [f.sentence for f in bad]
+
+
+async def test_undoing_leaves_nothing_of_ours(stack: Stack) -> None:
+    await stack.postgres.execute(code_after("11. How to undo everything", "sql"), "orders")
+    connection = await stack.postgres.connect("orders")
+    try:
+        for table in ("orders", "vendor_routings", "processed_messages", "wholesalers", "retailers"):
+            assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 0, table
+        assert await connection.fetchval("SELECT count(*) FROM pg_roles WHERE rolname = 'prober'") == 0
+        assert await connection.fetchval("SELECT count(*) FROM pg_namespace WHERE nspname = 'prober'") == 0
+    finally:
+        await connection.close()
