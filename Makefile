@@ -6,12 +6,13 @@ DURATION ?=
 PYTEST_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit system lock generated bench detection clean tools
+.PHONY: help demo test lint unit system lock generated bench detection chaos clean tools
 
 help:
 	@echo 'make demo [DURATION=60s]   a whole stack on this machine, and prober watching it'
 	@echo 'make test                  lint, types, unit and system tests; installs what it lacks'
 	@echo 'make detection             every planted fault told, clean runs, rare windows: docs/detection.md'
+	@echo 'make chaos                 200 times kill -9, and nothing left or forgotten: docs/chaos.md'
 	@echo 'make bench                 the measurements of docs/benchmarks.md'
 	@echo 'make generated             write every generated file anew'
 	@echo 'make lock                  pin every dependency anew'
@@ -55,6 +56,9 @@ system: $(VENV)/.dev tools
 # Long runs whose pages are checked in; `make test` has a short form of each.
 detection: $(VENV)/.dev tools
 	$(BIN)/python -m proofs.detection
+
+chaos: $(VENV)/.dev
+	$(BIN)/python -m proofs.chaos
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

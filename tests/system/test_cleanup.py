@@ -160,15 +160,17 @@ async def test_an_order_of_a_killed_race_goes_at_once_and_its_messages_only_afte
 
     await until("a race and a message in flight", in_flight)
     await killed(watched)
-    (orphan,) = await orders(watched)
-    assert await marked(watched, "order") == {orphan}
+    orphans = await orders(watched)
+    # The race's own, and that of its second heat if it was that far.
+    assert len(orphans) in (1, 2)
+    assert await marked(watched, "order") == orphans
     dry = await cleanup(watched, "--json", "--dry-run")
     assert (dry.code, dry.document["running"]) == (0, False)
-    assert dry.document["orders"] == {"removed": 1, "left": [], "not_known": None}
-    assert await orders(watched) == {orphan}
+    assert dry.document["orders"] == {"removed": len(orphans), "left": [], "not_known": None}
+    assert await orders(watched) == orphans
     said = await cleanup(watched)
     assert said.code == 0
-    assert "orders    1 removed" in said.out
+    assert f"orders    {len(orphans)} removed" in said.out
     assert await orders(watched) == await marked(watched, "order") == set()
     await control.remove("hang")
 
@@ -184,18 +186,29 @@ async def test_an_order_of_a_killed_race_goes_at_once_and_its_messages_only_afte
     assert again["messages"]["left"] == []
 
 
+async def accepted(watched: Watched) -> set[str]:
+    return await column(watched, "SELECT id FROM prober.marks WHERE accepted_at IS NOT NULL")
+
+
+async def stuck(watched: Watched, control: ControlClient) -> set[str]:
+    """Stop the target's queues, and wait until accepted messages wait in them; returns those of before."""
+    await control.plant("stuck_queue")
+    before = await marked(watched, "message")
+
+    async def waiting() -> bool:
+        return len(await accepted(watched) - before) >= 3
+
+    await until("accepted messages that wait", waiting)
+    return before
+
+
 async def test_evidence_stays_for_the_next_start_unless_it_is_old(
     watched: Watched, control: ControlClient
 ) -> None:
     await watched.stack.watcher.start()
-    await control.plant("stuck_queue")
-
-    async def waiting() -> bool:
-        return len(await column(watched, "SELECT id FROM prober.marks WHERE accepted_at IS NOT NULL")) >= 2
-
-    await until("accepted messages that wait", waiting)
+    before = await stuck(watched, control)
     await killed(watched)
-    evidence = await column(watched, "SELECT id FROM prober.marks WHERE accepted_at IS NOT NULL")
+    evidence = await accepted(watched) - before
     await asyncio.sleep(DEADLINE)
     left = (await cleanup(watched, "--json")).document["messages"]["left"]
     assert [entry["why"] for entry in left if "not settled" in entry["why"]]
@@ -215,14 +228,9 @@ async def test_what_somebody_has_swept_is_never_called_lost(watched: Watched, co
     await control.remove("stuck_queue")
     await watched.stack.watcher.start()
     await watched.clean_again()
-    await control.plant("stuck_queue")
-
-    async def waiting() -> bool:
-        return len(await column(watched, "SELECT id FROM prober.marks WHERE accepted_at IS NOT NULL")) >= 3
-
-    await until("accepted messages that wait", waiting)
+    before = await stuck(watched, control)
     # As a sweep of another prober does it that takes them for orphans.
-    swept = await column(watched, "DELETE FROM prober.marks WHERE kind = 'message' RETURNING id")
+    swept = await column(watched, "DELETE FROM prober.marks WHERE kind = 'message' RETURNING id") - before
 
     async def settled() -> bool:
         found = [watched.reader.webhook(sid) for sid in swept]
@@ -230,7 +238,7 @@ async def test_what_somebody_has_swept_is_never_called_lost(watched: Watched, co
 
     await until("every one of them to be settled", settled)
     settlements = {m.settlement for sid in swept if (m := watched.reader.webhook(sid)) is not None}
-    assert settlements <= {"not_known", "done", None}
+    assert settlements <= {"not_known", None}
     assert "not_known" in settlements
     await control.remove("stuck_queue")
     await watched.clean_again()
@@ -312,10 +320,10 @@ async def test_without_the_table_of_marks_the_journal_is_enough(watched: Watched
 
     await until("a race in flight", racing)
     await killed(watched)
-    (orphan,) = await orders(watched)
+    orphans = await orders(watched)
     said = await cleanup(watched, "--json")
-    assert (said.code, said.document["orders"]["removed"]) == (0, 1)
-    assert orphan not in await orders(watched)
+    assert (said.code, said.document["orders"]["removed"]) == (0, len(orphans))
+    assert await orders(watched) == set()
     async with connected(watched) as connection:
         await connection.execute("ALTER TABLE prober.marks_of_later RENAME TO marks")
     log = watched.stack.watcher.log_file.read_text(encoding="utf-8")
@@ -337,7 +345,7 @@ async def test_fixtures_are_removed_on_request_and_not_under_a_daemon(watched: W
     assert await column(watched, vendors) == set()
     retailer = await column(watched, "SELECT id FROM retailers WHERE id = 'synthetic-prober-demo-retailer'")
     assert retailer == set()
-    assert (await prober(watched.stack.config_file, "doctor", "--setup")).code == 0
+    assert (await prober(watched.stack.config_file, "doctor", "--setup", "--yes")).code == 0
     assert len(await column(watched, vendors)) == VENDORS + 1
 
 
