@@ -58,6 +58,7 @@ class AwaitedWebhook:
     lost: bool = False
     settled: bool = False
     repeated: bool = False  # sent more than once on purpose
+    refused: bool = False  # every answer was a refusal: the target has done with it; not kept in the journal
     marked: bool = False  # its mark in the database is known to have been written; not kept in the journal
 
 

@@ -37,13 +37,13 @@ LONGEST_LIFE = 4.0  # seconds, from the start of the process; about one of them 
 FAULTY = 0.25  # the share of lives in which races have several winners, so that there are violations to remember
 PROBES: Mapping[str, Mapping[str, Any]] = {
     "webhook": {
-        "interval": "150ms",
+        "interval": "200ms",
         "timeout": "2s",
-        "down_interval": "150ms",
+        "down_interval": "200ms",
         "processing_deadline": "5s",
         "checks_interval": "1s",
     },
-    "race": {"interval": "150ms", "timeout": "2s", "split_order_interval": "1s", "win_rate_window": 10_000},
+    "race": {"interval": "200ms", "timeout": "2s", "split_order_interval": "1s", "win_rate_window": 10_000},
     "redis": {"interval": "50ms", "timeout": "200ms"},
     "health": {"interval": "10s"},
 }

@@ -158,7 +158,7 @@ class EffectWatch:
                 self._postpone(due)
 
     async def drained(self) -> None:
-        """End every watch early: wait until no message is left whose effect can be seen, but for the lost ones.
+        """End every watch early: wait until none is left whose end is known or can be seen, but for lost ones.
 
         What was removed before its deadline is not forgotten: something late may still arrive, which the next
         start removes.
@@ -167,7 +167,9 @@ class EffectWatch:
         for followed in self._followed.values():
             followed.look_at = min(followed.look_at, time.monotonic() + FIRST_LOOK)
         self._woken.set()
-        while any(self._is_judged(f) and not f.message.lost for f in self._followed.values()):
+        while any(
+            f.message.refused or (self._is_judged(f) and not f.message.lost) for f in self._followed.values()
+        ):
             self._looked.clear()
             await self._looked.wait()
 
@@ -290,7 +292,7 @@ class EffectWatch:
         if not self._is_judged(followed):
             # Not at once: a claim that is gone before the target has looked for it would be none. And what did
             # arrive waits with the services, and would write its rows after we had removed them.
-            return past_deadline
+            return past_deadline or (self._ending and followed.message.refused)
         if followed.settled:
             return past_deadline or self._ending
         age = time.monotonic() - followed.since

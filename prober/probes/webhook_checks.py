@@ -106,5 +106,9 @@ class Attempts:
             attempts=tuple(self._attempts),
             violations=violations,
             retry_after=self._retry_after,
-            awaited=tuple(self._awaited.values()),
+            awaited=tuple(replace(a, refused=self._is_refused(a.message_sid)) for a in self._awaited.values()),
         )
+
+    def _is_refused(self, message_sid: str) -> bool:
+        codes = [attempt.code for attempt in self._attempts if attempt.message_sid == message_sid]
+        return bool(codes) and all(code is not None and 400 <= code < 500 for code in codes)
