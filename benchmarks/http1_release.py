@@ -25,6 +25,7 @@ import uvloop
 
 from prober.http1 import Client, Connection, Endpoint, build_request, release_all, tls_context
 from tests.http1.certificates import Authority
+from tests.permits import any_permit
 
 _SO_TIMESTAMPING = 37
 _RX_SOFTWARE = (1 << 3) | (1 << 4)  # SOF_TIMESTAMPING_RX_SOFTWARE, SOF_TIMESTAMPING_SOFTWARE
@@ -93,7 +94,7 @@ async def races(
     spreads = []
     for _ in range(count):
         pipe.send(size)
-        opened = [await client.connect(timeout=10) for _ in range(size)]
+        opened = [await client.connect(any_permit(), timeout=10) for _ in range(size)]
         connections = [c for c in opened if isinstance(c, Connection)]
         await asyncio.to_thread(pipe.recv)
         for connection in connections:

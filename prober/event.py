@@ -94,6 +94,24 @@ class ProbeSkipped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CapHit:
+    """Our own limits on requests to the target were reached, and what would have been more was not sent."""
+
+    probe: ProbeName
+    detail: str = ""  # of a fault of ours; else the run was skipped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WritesRestricted:
+    """Whether writes to the target are held back, and for what; published at the start and at each change."""
+
+    at: Instant
+    paused: bool
+    maintenance: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutageChanged:
     """The state machine moved. `outage` is the one it is about; on `UP` it has ended."""
 
@@ -212,6 +230,8 @@ Event = (
     Started
     | ProbeRan
     | ProbeSkipped
+    | CapHit
+    | WritesRestricted
     | OutageChanged
     | ServiceRestarted
     | WebhookSettled
@@ -226,6 +246,7 @@ Event = (
 
 __all__ = [
     "JOURNAL_FAILURES",
+    "CapHit",
     "Event",
     "EventsDropped",
     "JournalFailed",
@@ -242,4 +263,5 @@ __all__ = [
     "ViolationsStand",
     "WebhookSettled",
     "WinRate",
+    "WritesRestricted",
 ]

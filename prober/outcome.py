@@ -30,6 +30,14 @@ class WebhookCheck(StrEnum):
     REPLAY = "replay"
 
 
+class RouteFamily(StrEnum):
+    """The routes of the target that are limited together: what one is told to wait for, all of it waits for."""
+
+    WEBHOOK = "webhook"
+    ROUTING = "routing"
+    PAGES = "pages"  # health pages, and whatever is neither of the others
+
+
 class Mode(StrEnum):
     """How far a synthetic webhook goes: `full` is processed, `no_side_effects` claims its id first."""
 

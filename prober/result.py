@@ -58,7 +58,7 @@ class AwaitedWebhook:
     lost: bool = False
     settled: bool = False
     repeated: bool = False  # sent more than once on purpose
-    refused: bool = False  # every answer was a refusal: the target has done with it; not kept in the journal
+    refused: bool = False  # it got a definite no, so nothing can come of it; not kept in the journal
     marked: bool = False  # its mark in the database is known to have been written; not kept in the journal
 
 
@@ -101,7 +101,6 @@ class WebhookCheckResult(Result):
     mode: Mode
     attempts: tuple[Attempt, ...] = ()
     violations: tuple[Violation, ...] = ()
-    retry_after: float | None = None
     awaited: tuple[AwaitedWebhook, ...] = ()  # what may exist in the target because of this run
 
 
@@ -146,6 +145,7 @@ class RaceHistory:
     rows_after: RaceRows | None = None
     second_rows: RaceRows | None = None
     held_rows: RaceRows | None = None
+    not_held: str = ""  # why there was no second heat, where there should have been one
 
     def asked(self, ask: Ask) -> tuple[VendorAnswer, ...]:
         """The answers to one kind of accept."""
@@ -230,3 +230,4 @@ class HealthResult(Result):
     pages: tuple[PageAnswer, ...] = ()
     lies: tuple[str, ...] = ()  # paths of pages that claim health while a service is down by our probes
     missing_routes: tuple[str, ...] = ()
+    routes_not_asked: tuple[str, ...] = ()  # of which nothing is known by this run

@@ -12,6 +12,7 @@ from prober.demo.process import Owner
 from prober.demo.stack import Stack
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.record import Kind
+from tests.system.daemon_stack import WIDE_CAP
 from tests.system.watching import Scrape, Watched, until
 
 PROBES: Mapping[str, Mapping[str, Any]] = {
@@ -68,12 +69,9 @@ def stack_of(owner: Owner, *, proxied: bool) -> Stack:
         probes=PROBES,
         target_settings={"rate_limit": {"requests": 100_000}},
         target_config={"rate_limit": "100000/1m"},
-        config_sections=dict(SECTIONS),
+        config_sections={"cap": WIDE_CAP},
         proxied=proxied,
     )
-
-
-SECTIONS: Mapping[str, Any] = {}
 
 
 async def clean_run(races: int, webhooks: int, *, rough: bool) -> CleanRun:

@@ -19,13 +19,16 @@ from prober.demo.stack import Stack
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.faults import FaultName
 from prober.demo.target.record import Kind
+from prober.gate import Permit
 from prober.outcome import Ask, Claim, ProbeName, RaceOutcome
-from prober.probes.base import Run
+from prober.probes.base import Run, Unrestricted
 from prober.probes.race import RaceProbe
 from prober.probes.synthetic import Mark, new_run_id
 from prober.probes.witness import Witness
+from tests.system.daemon_stack import WIDE_CAP
 
 TIMEOUT = 10.0
+PATIENCE = 10.0
 PAUSE = 0.03  # seconds between two races, in which the target comes to rest
 
 
@@ -91,7 +94,7 @@ async def measure(vendors: int, races: int, *, way: Mapping[str, Any] | None = N
             probes={"race": {"vendors": vendors}},
             target_settings={"rate_limit": {"requests": 1_000_000}},
             target_config={"rate_limit": "1000000/1m"},
-            config_sections=dict(sections(vendors)),
+            config_sections={"cap": WIDE_CAP},
             proxied=way is not None,
         )
         await stack.start_services()
@@ -99,7 +102,7 @@ async def measure(vendors: int, races: int, *, way: Mapping[str, Any] | None = N
             await stack.proxy.set(**way)
         config = load_config(stack.config_file, {})
         contract = load_contract(config, stack.directory)
-        assembled = assemble(config, contract, Intentions(webhook=_nothing, order=_nothing))
+        assembled = assemble(config, contract, Intentions(webhook=_nothing, order=_nothing), Unrestricted())
         assert assembled.witness is not None
         probe = next(w.probe for w in assembled.watched if w.probe.name is ProbeName.RACE)
         assert isinstance(probe, RaceProbe)
@@ -112,7 +115,13 @@ async def measure(vendors: int, races: int, *, way: Mapping[str, Any] | None = N
             await control.plant(FaultName.DOUBLE_ACCEPT_RARE)
             for _ in range(races):
                 started = now()
-                result = await probe.run(Run(id=new_run_id(started.wall), started=started, timeout=TIMEOUT))
+                permit = await assembled.gate.permit(probe.demand, patience=PATIENCE)
+                assert isinstance(permit, Permit)
+                run = Run(id=new_run_id(started.wall), started=started, timeout=TIMEOUT, permit=permit)
+                try:
+                    result = await probe.run(run)
+                finally:
+                    permit.close()
                 ours += result.race_outcome is RaceOutcome.MULTIPLE_WINNERS
                 told = [a.claim for a in result.history.asked(Ask.RACE)]
                 free += told.count(Claim.WON) > 1
@@ -146,12 +155,6 @@ def _spread(decisions: Sequence[Mapping[str, Any]], routings: Sequence[str], ven
             arrivals[decision["routing"]].append(decision["arrived"])
     first = (sorted(moments)[:vendors] for moments in arrivals.values() if len(moments) >= vendors)
     return statistics.median(moments[-1] - moments[0] for moments in first)
-
-
-def sections(vendors: int) -> Mapping[str, Any]:
-    """What the config needs for so many vendors."""
-    del vendors
-    return {}
 
 
 async def _nothing(*_: object) -> None:

@@ -114,6 +114,16 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--no-prometheus", action="store_true", help="do not start Prometheus")
     command.set_defaults(command=_demo)
 
+    command = commands.add_parser("pause", parents=[common], help="stop all writes to the target for a while")
+    command.add_argument(
+        "--for", dest="seconds", type=_duration, required=True, metavar="1h", help="how long, from 1s to 30d"
+    )
+    command.add_argument("--reason", required=True, metavar="TEXT", help="for those who look later")
+    command.set_defaults(command=_pause)
+
+    command = commands.add_parser("resume", parents=[common], help="end a pause before its time")
+    command.set_defaults(command=_resume)
+
     command = commands.add_parser("config", help="check or show the config")
     actions = command.add_subparsers(metavar="check|show", required=True)
     action = actions.add_parser("check", parents=[common], help="validate the config and its contract")
@@ -196,6 +206,18 @@ def _demo(given: argparse.Namespace) -> int:
     from prober.cli.demo import demo
 
     return demo(given)
+
+
+def _pause(given: argparse.Namespace) -> int:
+    from prober.cli.pause import pause
+
+    return pause(given.config, given.seconds, given.reason)
+
+
+def _resume(given: argparse.Namespace) -> int:
+    from prober.cli.pause import resume
+
+    return resume(given.config)
 
 
 def _config_check(given: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from prober.cli import exits
 from prober.cli.settings import Settings, read_settings
 from prober.clock import now
 from prober.daemon.lock import DataDirLock, Holder, Work
+from prober.daemon.permission import paused_by, permission_of
 from prober.log import configure_log
 from prober.publish.journal import read_boot_id
 from prober.publish.journal.file import JournalError, JournalFile
@@ -49,6 +50,12 @@ def clean(path: Path, *, dry_run: bool, fixtures: bool, as_json: bool) -> int:
 
 def _cleaned(settings: Settings, holder: Holder | None, *, dry_run: bool, fixtures: bool) -> Report:
     config, contract = settings.config, settings.contract
+    held = permission_of(config, paused_by(config, now()))
+    if held.refusal() is not None and not dry_run:
+        why = held.restrictions(now()).sentence
+        raise NotCleanedError(
+            f"nothing may be written now: {why}; `prober resume` ends a pause, --dry-run only looks"
+        )
     if fixtures and holder is not None:
         raise NotCleanedError(
             f"a prober runs with {config.data_dir} and needs its fixtures; stop it first, or leave out --fixtures"

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, SecretStr
 
+from prober.cap import race_requests
 from prober.config.budget import webhook_budget
 from prober.config.load import load_config
 from prober.config.model import Config, Tls
@@ -43,6 +44,7 @@ def check(
         f"instance {config.instance} watches {config.target.environment} at {config.target.url}",
         f"probes: {', '.join(probes)}",
         f"webhook budget at worst: {webhook_budget(config).sums}",
+        f"requests at most: {config.cap.requests}, {config.cap.burst} at once, {config.cap.in_flight} in flight",
     ]
     return [*lines, *(f"warning: {warning}" for warning in warnings(config))], FINE
 
@@ -64,6 +66,12 @@ def warnings(config: Config) -> Iterator[str]:
     for key, settings in tls:
         if settings and settings.insecure_skip_verify:
             yield f"{key}.tls.insecure_skip_verify is true: whoever is in between can read and answer"
+    wanted, allowed = _wanted(config), config.cap.requests.count / config.cap.requests.per_seconds
+    if wanted > allowed:
+        yield (
+            f"webhook and race ask for {wanted:.1f} requests a second, but cap.requests is {config.cap.requests}: "
+            "runs will be skipped; raise their intervals, or the cap"
+        )
     if database.enabled and database.dsn and target.app_role is None and target.app_name is None:
         yield (
             "db_connection_pool_usage is not observable: target.app_role or target.app_name tells which "
@@ -79,6 +87,13 @@ def warnings(config: Config) -> Iterator[str]:
         yield "loss and processing delay are not observable: probes.database is disabled"
     if webhook.enabled and target.environment.value == "production" and webhook.mode is Mode.FULL:
         yield f"mode full in production: the target replies to {webhook.from_number}, and Twilio charges for it"
+
+
+def _wanted(config: Config) -> float:
+    """What webhook and race ask for on average while all is well, in requests a second."""
+    webhook, race = config.probes.webhook, config.probes.race
+    wanted = 1 / webhook.interval if webhook.enabled else 0.0
+    return wanted + (race_requests(race.vendors) / race.interval if race.enabled else 0.0)
 
 
 def _secret_files(section: BaseModel) -> Iterator[Path]:
@@ -99,9 +114,12 @@ def _shown(section: BaseModel) -> dict[str, Any]:
     """A section as plain values. What is not set is left out, and so is a secret that came from a file."""
     shown: dict[str, Any] = {}
     plain = section.model_dump(mode="json")
-    for name in type(section).model_fields:
+    for name, info in type(section).model_fields.items():
         value = getattr(section, name)
         if value is None or (isinstance(value, SecretStr) and getattr(section, name + SUFFIX, None)):
             continue
-        shown[name] = _shown(value) if isinstance(value, BaseModel) else plain[name]
+        if isinstance(value, tuple) and any(isinstance(item, BaseModel) for item in value):
+            shown[info.alias or name] = [_shown(item) for item in value]
+        else:
+            shown[info.alias or name] = _shown(value) if isinstance(value, BaseModel) else plain[name]
     return shown

@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from prober.cap import race_requests
 from prober.config.budget import webhook_budget
 from prober.config.document import Path, dotted
-from prober.config.model import Config, Database, Health, Race, Redis, Tls, Webhook
+from prober.config.model import Config, Database, Health, MaintenanceWindow, Race, Redis, Tls, Webhook
 from prober.config.secrets import SecretUrl, url_passwords
 from prober.config.units import format_duration
 from prober.judge.loss import LOOKED_FOR
 from prober.judge.sweep import BESIDE_TIMEOUT
+from prober.maintenance import check_cron
 from prober.outcome import Mode
 
 MOST_INTERVALS_HUNG = 10
@@ -32,7 +34,7 @@ class Fault:
 def impossible(config: Config) -> list[Fault]:
     """Every impossible combination in `config`; none of a probe that is not enabled."""
     probes = config.probes
-    faults = [*_target(config), *_lifetimes(config), *_budget(config)]
+    faults = [*_target(config), *_lifetimes(config), *_budget(config), *_maintenance(config)]
     enabled = [(name, getattr(probes, name)) for name in type(probes).model_fields]
     enabled = [(name, probe) for name, probe in enabled if probe.enabled]
     if not enabled:
@@ -180,6 +182,45 @@ def _race(config: Config) -> Iterator[Fault]:
             f"found {race.max_unjudged}, expected less than win_rate_window ({race.win_rate_window}): "
             "a window in which no race was judged says nothing",
         )
+    yield from _race_in_cap(config)
+
+
+def _race_in_cap(config: Config) -> Iterator[Fault]:
+    vendors, cap = config.probes.race.vendors, config.cap
+    needed = race_requests(vendors)
+    for key, allowed in (("burst", cap.burst), ("in_flight", cap.in_flight)):
+        if needed <= allowed:
+            continue
+        why = f"a race of {vendors} vendors asks {needed} times: warming up, two heats, and what comes after"
+        if key in cap.model_fields_set:
+            path: Path = ("cap", key)
+            wanted = f"found {allowed}, expected at least {needed} for probes.race.vendors {vendors}"
+        else:
+            path = ("probes", "race", "vendors")
+            most = max(n for n in range(vendors) if race_requests(n) <= allowed or n == 0)
+            wanted = f"found {vendors}, expected at most {most} with cap.{key} {allowed}"
+        yield Fault(path, f"{wanted}: {why}; raise cap.{key}, or lower probes.race.vendors")
+
+
+def _maintenance(config: Config) -> Iterator[Fault]:
+    for number, window in enumerate(config.maintenance):
+        yield from _window(("maintenance", number), window)
+
+
+def _window(path: Path, window: MaintenanceWindow) -> Iterator[Fault]:
+    recurring = {"cron": window.cron, "duration": window.duration}
+    once = {"from": window.begins, "to": window.ends}
+    given = {key for key, value in (recurring | once).items() if value is not None}
+    if given not in (set(recurring), set(once)):
+        found = f"found {' and '.join(sorted(given))}" if given else "found neither"
+        yield Fault(path, f"{found}, expected cron and duration (a recurring window), or from and to (one window)")
+    elif window.cron is not None and window.duration is not None:
+        try:
+            check_cron(window.cron, window.timezone, window.duration)
+        except ValueError as error:
+            yield Fault((*path, "cron"), str(error))
+    elif window.begins is not None and window.ends is not None and window.ends <= window.begins:
+        yield Fault((*path, "to"), "found a moment that is not after from; expected the end of the window")
 
 
 def _redis(redis: Redis) -> Iterator[Fault]:

@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prober.config.combinations import impossible
 from prober.config.document import Document, Mark, Place
 from prober.config.document import Path as KeyPath
 from prober.config.faults import did_you_mean, problems_of, real_path
-from prober.config.model import Config
+from prober.config.fields import FilePath
+from prober.config.model import DEFAULT_DATA_DIR, Config, Pause
 from prober.config.problem import ConfigError, Problem
 from prober.config.schema import secret_values
 from prober.config.secret_files import fill_secrets
@@ -44,6 +45,27 @@ def load_config(path: Path, env: Mapping[str, str]) -> Config:
     if problems:
         raise ConfigError(problems)
     return config
+
+
+class _Home(BaseModel):
+    """The part of a config that says where a prober keeps its files, the rest of it unread."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+    data_dir: FilePath = Field(default=DEFAULT_DATA_DIR, validate_default=True)
+    pause: Pause | None = None
+
+
+def load_home(path: Path, env: Mapping[str, str]) -> _Home:
+    """Where the prober of the config at `path` keeps its files, and whether that config pauses it.
+
+    The rest of the config may be wrong and its secrets out of reach: to stop a prober must never need them.
+    Raises ConfigError for what is wrong with these keys, or where there is no mapping at all.
+    """
+    parsed = parse(read_text(path), str(path), env)
+    needed = [p for p in parsed.problems if p.path[:1] in ((), ("data_dir",), ("pause",))]
+    if needed:
+        raise ConfigError(needed)
+    return _validated(replace(parsed, problems=()), _Home, path.absolute().parent)
 
 
 def load_strict(

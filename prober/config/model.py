@@ -13,8 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from prober.config.calendar import Moment, Zone
 from prober.config.document import Document, OverlayField
 from prober.config.fields import (
     AccountSid,
@@ -29,9 +30,12 @@ from prober.config.fields import (
     PostgresDsn,
     RedisUrl,
     SecretField,
+    fault,
 )
 from prober.config.units import Duration, Rate, RateField, Size, at_least, span
 from prober.outcome import Mode
+
+DEFAULT_DATA_DIR = Path("prober-data")
 
 
 class Environment(StrEnum):
@@ -187,6 +191,38 @@ class Probes(Section):
     health: Health = Health()
 
 
+def _gentle(rate: Rate) -> Rate:
+    if not 1 / 60 <= rate.count / rate.per_seconds <= 100:
+        raise fault("expected a rate from 1/1m to 100/1s")
+    return rate
+
+
+class Cap(Section):
+    """What all probes together may ask of the target over HTTP; the bounds hold whatever the config says."""
+
+    requests: Annotated[RateField, AfterValidator(_gentle)] = Rate(10, 1.0)
+    burst: Annotated[int, Field(ge=1, le=200)] = 20
+    in_flight: Annotated[int, Field(ge=1, le=256)] = 64
+
+
+class Pause(Section):
+    """No writes until then."""
+
+    until: Moment
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+
+class MaintenanceWindow(Section):
+    """A time without writes: `cron` and `duration`, or `from` and `to`."""
+
+    cron: Name | None = None
+    duration: Annotated[Duration, span("1m", "7d")] | None = None
+    timezone: Zone = "UTC"
+    begins: Annotated[Moment | None, Field(alias="from")] = None
+    ends: Annotated[Moment | None, Field(alias="to")] = None
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+
 class Outages(Section):
     """When an outage is over, and how long its length stays visible."""
 
@@ -217,7 +253,7 @@ class Config(Section):
     """The whole file."""
 
     instance: InstanceName = Field(default_factory=_host_name, validate_default=True)
-    data_dir: FilePath = Field(default=Path("prober-data"), validate_default=True)
+    data_dir: FilePath = Field(default=DEFAULT_DATA_DIR, validate_default=True)
     listen: AddressField = Address("127.0.0.1", 9877)  # PROBER_LISTEN overrides
     web_config: FilePath | None = None
     shutdown_timeout: Annotated[Duration, span("100ms", "10m")] = 10.0
@@ -228,6 +264,9 @@ class Config(Section):
     violations: Violations = Violations()
     cleanup: Cleanup = Cleanup()
     journal: Journal = Journal()
+    cap: Cap = Cap()
+    pause: Pause | None = None
+    maintenance: Annotated[tuple[MaintenanceWindow, ...], Field(strict=False, max_length=20)] = ()
 
     @model_validator(mode="before")
     @classmethod

@@ -59,6 +59,8 @@ def keys(model: Model, path: Path = ()) -> Iterator[Path]:
     """Every path of the model that is not itself a mapping with known keys."""
     for name, info in fields(model).items():
         inner = _bare(info.annotation)
+        if get_origin(inner) in (tuple, list):
+            inner = _bare(get_args(inner)[0])  # a list of mappings has the keys of one
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield from keys(inner, (*path, name))
         else:

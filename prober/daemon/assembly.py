@@ -8,14 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from prober.cap import Cap
+from prober.config.budget import webhook_budget
+from prober.config.document import Mark as Place
 from prober.config.load import load_strict
 from prober.config.model import Config, Database, Redis, Tls, Webhook
+from prober.config.problem import ConfigError, Problem
 from prober.contract import Contract, contract_path
 from prober.daemon.watch import Watched
+from prober.gate import Gate, Routes
 from prober.http1 import Client, Endpoint, tls_context
 from prober.judge.outage import Tracking
-from prober.outcome import Mode
-from prober.probes.base import Probe
+from prober.outcome import Mode, ProbeName
+from prober.probes.base import Permission, Probe
 from prober.probes.database import DatabaseProbe
 from prober.probes.database_session import DatabaseAddress
 from prober.probes.database_stats import AppPool
@@ -47,9 +52,13 @@ class Intentions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assembled:
-    """Everything that watches one target. `witness` is None where no database is configured."""
+    """Everything that watches one target. `witness` is None where no database is configured.
+
+    All HTTP goes through `gate`.
+    """
 
     watched: tuple[Watched, ...]
+    gate: Gate
     witness: Witness | None
     marks: Marks | None  # where there is a witness
 
@@ -63,25 +72,53 @@ class Assembled:
 
 def load_contract(config: Config, base: Path) -> Contract:
     """Read the contract that the config names, with its overrides; ConfigError where it is not right."""
-    return load_strict(
-        contract_path(config.target.contract, base), Contract, overlay=config.target.contract_overrides
+    path = contract_path(config.target.contract, base)
+    contract = load_strict(path, Contract, overlay=config.target.contract_overrides)
+    asked = len(contract.health.pages) + len(contract.health.routes)
+    allowed = min(config.cap.burst, config.cap.in_flight)
+    if config.probes.health.enabled and asked > allowed:
+        message = (
+            f"found {asked} pages and routes, which are asked at once, expected at most {allowed}; "
+            "raise cap.burst and cap.in_flight in the config, or leave some out"
+        )
+        raise ConfigError([Problem(Place(str(path)), ("health",), message)])
+    return contract
+
+
+def make_gate(config: Config, contract: Contract) -> Gate:
+    """The way to the target, within what the config allows."""
+    prefix = Endpoint.parse(config.target.url).path
+    accept = contract.race.accept.path
+    budget = webhook_budget(config)
+    return Gate(
+        Cap(
+            rate=config.cap.requests.count / config.cap.requests.per_seconds,
+            burst=config.cap.burst,
+            in_flight=config.cap.in_flight,
+            webhook=budget.allowed,
+            webhook_window=budget.limit.per_seconds,
+        ),
+        Routes(webhook=prefix + contract.webhook.path, routing=prefix + accept.partition("{")[0]),
     )
 
 
-def assemble(config: Config, contract: Contract, intend: Intentions, owner: str | None = None) -> Assembled:
+def assemble(
+    config: Config, contract: Contract, intend: Intentions, permission: Permission, owner: str | None = None
+) -> Assembled:
     """Make every probe that the config enables; `owner` is who marks what they make (default: our instance)."""
     mark = Mark(config.instance)
     client = target_client(config)
     witness = target_witness(config)
     marks = None if witness is None else Marks(witness, owner or config.instance)
+    gate = make_gate(config, contract)
     watched = [
-        *_webhook(config, contract, mark, client, marks, intend),
-        *_race(config, contract, mark, client, witness, marks, intend),
-        *_redis(config, contract),
-        *_databases(config),
-        *_health(config, contract, mark, client),
+        *_webhook(config, contract, mark, client, marks, intend, permission),
+        *_race(config, contract, mark, client, marks, intend, permission),
+        *_redis(config, contract, permission),
+        *_databases(config, permission),
+        *_health(config, contract, mark, client, gate),
     ]
-    return Assembled(watched=tuple(watched), witness=witness, marks=marks)
+    return Assembled(watched=tuple(watched), gate=gate, witness=witness, marks=marks)
 
 
 def target_client(config: Config) -> Client:
@@ -114,6 +151,7 @@ def _webhook(
     client: Client,
     marks: Marks | None,
     intend: Intentions,
+    permission: Permission,
 ) -> list[Watched]:
     section = config.probes.webhook
     if not section.enabled:
@@ -128,30 +166,44 @@ def _webhook(
         full_every=section.full_interval,
     )
     messages = Messages(contract.webhook, settings, mark, client.endpoint, marks)
-    probe = WebhookProbe(messages, client, intend.webhook)
+    probe = WebhookProbe(messages, client, intend.webhook, permission)
     timing = Timing(
         interval=section.interval,
         timeout=section.timeout,
         jitter=section.jitter,
         down_interval=section.down_interval,
     )
-    delivery = Watched(probe=probe, timing=timing, tracking=Tracking(probe=probe.name))
-    return [delivery, *_webhook_checks(section, messages, client, intend)]
+    delivery = Watched(probe=probe, timing=timing, tracking=Tracking(probe=probe.name), demand=probe.demand)
+    needs = _database_needed(config) if section.mode is Mode.NO_SIDE_EFFECTS else frozenset()
+    return [delivery, *_webhook_checks(section, messages, client, intend, permission, needs)]
 
 
-def _webhook_checks(section: Webhook, messages: Messages, client: Client, intend: Intentions) -> Iterator[Watched]:
+def _database_needed(config: Config) -> frozenset[ProbeName]:
+    """The probe of the way on which we ask the database ourselves."""
+    direct, _ = database_addresses(config.probes.database)
+    return frozenset({ProbeName.DATABASE_POOLED if direct is None else ProbeName.DATABASE})
+
+
+def _webhook_checks(
+    section: Webhook,
+    messages: Messages,
+    client: Client,
+    intend: Intentions,
+    permission: Permission,
+    needs: frozenset[ProbeName],
+) -> Iterator[Watched]:
     """The rarer checks; without a claim, where one is wanted, none of them may send anything."""
     if section.mode is Mode.NO_SIDE_EFFECTS and not messages.claims:
         return
-    checks: list[Probe] = [
-        DuplicateProbe(messages, client, intend.webhook),
-        SignatureProbe(messages, client, intend.webhook),
+    checks: list[DuplicateProbe | SignatureProbe | ReplayProbe] = [
+        DuplicateProbe(messages, client, intend.webhook, permission),
+        SignatureProbe(messages, client, intend.webhook, permission),
     ]
     if messages.contract.replay is not None:
-        checks.append(ReplayProbe(messages, messages.contract.replay, client, intend.webhook))
+        checks.append(ReplayProbe(messages, messages.contract.replay, client, intend.webhook, permission))
     timing = Timing(interval=section.checks_interval, timeout=section.timeout, jitter=section.checks_interval / 10)
     for check in checks:
-        yield Watched(probe=check, timing=timing)
+        yield Watched(probe=check, timing=timing, demand=check.demand, only_writes=True, needs=needs)
 
 
 def _race(
@@ -159,12 +211,12 @@ def _race(
     contract: Contract,
     mark: Mark,
     client: Client,
-    witness: Witness | None,
     marks: Marks | None,
     intend: Intentions,
+    permission: Permission,
 ) -> list[Watched]:
     section = config.probes.race
-    if not section.enabled or witness is None or marks is None:
+    if not section.enabled or marks is None:
         return []
     token = config.target.bearer_token
     settings = RaceSettings(
@@ -172,16 +224,19 @@ def _race(
         bearer_token=None if token is None else token.get_secret_value(),
         split_every=section.split_order_interval,
     )
-    probe = RaceProbe(contract.race, settings, mark, client, witness, marks, intend.order)
+    probe = RaceProbe(contract.race, settings, mark, client, marks, intend.order, permission)
     return [
         Watched(
             probe=probe,
             timing=Timing(interval=section.interval, timeout=section.timeout, jitter=section.jitter),
+            demand=probe.demand,
+            only_writes=True,
+            needs=_database_needed(config),
         )
     ]
 
 
-def _redis(config: Config, contract: Contract) -> list[Watched]:
+def _redis(config: Config, contract: Contract, permission: Permission) -> list[Watched]:
     section = config.probes.redis
     if not section.enabled:
         return []
@@ -192,6 +247,7 @@ def _redis(config: Config, contract: Contract) -> list[Watched]:
         queues=contract.queues.names,
         queue_prefix=contract.queues.prefix,
         details_every=section.details_interval,
+        permission=permission,
     )
     tripwire = RedisTripwire(address, instance=config.instance, connect_timeout=section.timeout)
     return [
@@ -205,7 +261,7 @@ def _redis(config: Config, contract: Contract) -> list[Watched]:
     ]
 
 
-def _databases(config: Config) -> list[Watched]:
+def _databases(config: Config, permission: Permission) -> list[Watched]:
     section, target = config.probes.database, config.target
     if not section.enabled:
         return []
@@ -221,7 +277,11 @@ def _databases(config: Config) -> list[Watched]:
         if address is None:
             continue
         probe: Probe = DatabaseProbe(
-            address, instance=config.instance, pool=pool, details_every=section.details_interval
+            address,
+            instance=config.instance,
+            pool=pool,
+            details_every=section.details_interval,
+            permission=permission,
         )
         tripwire = None
         if not address.pooled:
@@ -238,12 +298,13 @@ def _databases(config: Config) -> list[Watched]:
     return watched
 
 
-def _health(config: Config, contract: Contract, mark: Mark, client: Client) -> list[Watched]:
+def _health(config: Config, contract: Contract, mark: Mark, client: Client, gate: Gate) -> list[Watched]:
     section = config.probes.health
     if not section.enabled:
         return []
     timing = Timing(interval=section.interval, timeout=section.timeout, jitter=section.jitter)
-    return [Watched(probe=HealthProbe(contract.health, mark, client), timing=timing)]
+    probe = HealthProbe(contract.health, mark, client)
+    return [Watched(probe=probe, timing=timing, demand=gate.routes.demand(probe.targets), divisible=True)]
 
 
 def _fast(section: Redis | Database) -> Timing:

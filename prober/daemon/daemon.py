@@ -21,6 +21,7 @@ from prober.contract import Contract
 from prober.daemon.assembly import Assembled, Intentions, assemble
 from prober.daemon.masked import MaskedSink
 from prober.daemon.outlet import Outlet, Sink, tell_journal_news
+from prober.daemon.permission import Paused, paused_by, permission_of
 from prober.daemon.reactions import Reactions
 from prober.daemon.sweep import OrderSweep, OrphanSweep
 from prober.daemon.violations import ViolationWatch
@@ -62,13 +63,16 @@ class Ending(IntEnum):
 class Daemon:
     """One prober process, from its start to its end."""
 
-    def __init__(self, config: Config, contract: Contract, journal: Journal, sink: Sink, stop: _Stop) -> None:
+    def __init__(
+        self, config: Config, contract: Contract, journal: Journal, sink: Sink, stop: _Stop, paused: Paused
+    ) -> None:
         self._config = config
         self._contract = contract
         self._journal = journal
         self._sink = sink
         self._outlet = Outlet(journal, sink)
         self._stop = stop
+        self._permission = permission_of(config, paused)
         self._service_clock = ServiceClock(time.monotonic())
         self._watches: list[Watch] = []
 
@@ -81,7 +85,7 @@ class Daemon:
             win_rate_window=config.probes.race.win_rate_window,
         )
         intend = Intentions(webhook=self._outlet.expect, order=self._outlet.expect_order)
-        assembled = assemble(config, self._contract, intend)
+        assembled = assemble(config, self._contract, intend, self._permission)
         reactions = self._reactions(restored)
         self._sink.send(self._started(assembled, restored))
         violations = self._violations(restored)
@@ -94,6 +98,9 @@ class Daemon:
                 recovery_successes=config.outages.recovery_successes,
                 publish=self._publish,
                 reactions=reactions,
+                gate=assembled.gate,
+                permission=self._permission,
+                down=self._down_since,
                 offset=n * STAGGER,
             )
             for n, watched in enumerate(assembled.watched)
@@ -121,6 +128,7 @@ class Daemon:
         others = [
             asyncio.create_task(self._measure_lag(), name="lag"),
             asyncio.create_task(violations.forever(), name="violations"),
+            asyncio.create_task(self._permission.tell_changes(self._publish), name="restrictions"),
         ]
         if effects is not None:
             others.append(asyncio.create_task(effects.forever(), name="effects"))
@@ -147,7 +155,9 @@ class Daemon:
         _, unfinished = await asyncio.wait(probing, timeout=self._config.shutdown_timeout * FINISH_SHARE)
         for task in unfinished:
             task.cancel()
-        settling = [] if effects is None else [asyncio.create_task(effects.drained())]
+        # While writes are held back no row may be removed: they stay in the journal, for the next start.
+        drains = effects is not None and self._permission.refusal() is None
+        settling = [asyncio.create_task(effects.drained())] if effects is not None and drains else []
         # A race that is cut off removes its order on the way out; a message has its rows removed once it is done.
         if ending := [*unfinished, *settling]:
             await asyncio.wait(ending, timeout=max(0.0, ends - time.monotonic()))
@@ -161,6 +171,9 @@ class Daemon:
             else:
                 self._service_clock.went_down(event.probe, event.outage.began.mono)
         self._outlet.publish(event)
+        if isinstance(event, OutageChanged) and event.probe is ProbeName.WEBHOOK and event.state is OutageState.UP:
+            for watch in self._watches:
+                watch.relax()
 
     def _reactions(self, restored: Restored) -> Reactions:
         race = self._config.probes.race
@@ -174,31 +187,31 @@ class Daemon:
         )
 
     def _effects(self, assembled: Assembled, reactions: Reactions, restored: Restored) -> EffectWatch | None:
-        if assembled.witness is None or assembled.marks is None:
+        if assembled.marks is None:
             return None
         effects = EffectWatch(
             self._contract.webhook,
-            assembled.witness,
             assembled.marks,
             deadline=self._config.probes.webhook.processing_deadline,
             orphan_age=self._config.cleanup.orphan_age,
             service_clock=lambda: self._service_clock.read(time.monotonic()),
             observer=reactions,
+            permission=self._permission,
         )
         effects.follow(restored.awaited)
         reactions.effects = effects
         return effects
 
     def _sweep(self, assembled: Assembled, reactions: Reactions, restored: Restored) -> OrderSweep | None:
-        if assembled.witness is None or assembled.marks is None:
+        if assembled.marks is None:
             return None
         sweep = OrderSweep(
             self._contract.race,
-            assembled.witness,
             assembled.marks,
             Mark(self._config.instance),
             cleaned=self._outlet.cleaned,
             publish=self._publish,
+            permission=self._permission,
         )
         sweep.resume(restored.marks, once_more_after=self._config.probes.webhook.processing_deadline)
         reactions.sweep = sweep
@@ -302,8 +315,12 @@ def _resumed(watched: Watched, restored: Restored) -> Watched:
 async def run_daemon(config: Config, contract: Contract, web: WebSettings, redact: Callable[[str], str]) -> Ending:
     """Run until SIGTERM or SIGINT, or until the web process is gone."""
     stop = _Stop()
+    paused = paused_by(config, now())
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.asked_to)
+        loop.add_signal_handler(number, stop.asked_to)
+    loop.add_signal_handler(signal.SIGUSR1, lambda: paused.begin(now(), "signal SIGUSR1"))
+    loop.add_signal_handler(signal.SIGUSR2, paused.end)
     try:
         link = await Link.start(
             config.listen.host,
@@ -328,7 +345,7 @@ async def run_daemon(config: Config, contract: Contract, web: WebSettings, redac
     try:
         async with journal:
             log.info("prober runs", instance=config.instance, listen=link.ready.url, version=__version__)
-            return await Daemon(config, contract, journal, MaskedSink(link, redact), stop).run()
+            return await Daemon(config, contract, journal, MaskedSink(link, redact), stop, paused).run()
     finally:
         await link.close()
 

@@ -9,9 +9,11 @@ from prober.config.model import Config
 from prober.contract import Contract
 from prober.daemon.assembly import Intentions, assemble
 from prober.daemon.once_effects import CheckedEffects, Line
+from prober.daemon.permission import WritePermission, paused_by, permission_of
 from prober.daemon.watch import Watched
+from prober.gate import NO_PERMIT, Gate
 from prober.judge.outage import INCONCLUSIVE
-from prober.outcome import Mode, Outcome
+from prober.outcome import Mode, Outcome, SkipReason
 from prober.probes.base import Run
 from prober.probes.synthetic import new_run_id
 from prober.result import (
@@ -23,19 +25,28 @@ from prober.result import (
     WebhookResult,
 )
 
+# The probes of a check all ask at once, and wait for each other where the caps want that (seconds).
+PATIENCE_FOR_PERMIT = 10.0
+
 VIOLATIONS = frozenset({Outcome.VIOLATION, Outcome.FORGED_ACCEPTED})
 
 
 async def check_once(config: Config, contract: Contract) -> list[Line]:
-    """Run every probe once, all at the same time, and follow the webhooks to their effects."""
+    """Run every probe once, all at the same time, and follow the webhooks to their effects.
+
+    A pause or a maintenance window holds here too.
+    """
+    permission = permission_of(config, paused_by(config, now()))
     # Marked as a part of this instance: its daemon, which may run beside, takes nothing of it for its own.
     owner = f"{config.instance}/check"
-    assembled = assemble(config, contract, Intentions(webhook=_nothing, order=_nothing), owner)
+    assembled = assemble(config, contract, Intentions(webhook=_nothing, order=_nothing), permission, owner)
     try:
-        results = await asyncio.gather(*(_run(watched) for watched in assembled.watched))
-        lines = [_line(result) for result in results]
-        if assembled.witness is not None and assembled.marks is not None:
-            lines += await CheckedEffects(config, contract, assembled.witness, assembled.marks).lines(results)
+        runs = [_run(watched, assembled.gate, permission) for watched in assembled.watched]
+        results = await asyncio.gather(*runs)
+        lines = [result if isinstance(result, Line) else _line(result) for result in results]
+        if assembled.marks is not None:
+            ran = [result for result in results if not isinstance(result, Line)]
+            lines += await CheckedEffects(config, contract, assembled.marks).lines(ran)
         return lines
     finally:
         await assembled.close()
@@ -45,11 +56,26 @@ async def _nothing(*_: object) -> None:
     """A check removes what it makes before it ends, and keeps no journal."""
 
 
-async def _run(watched: Watched) -> Result:
+async def _run(watched: Watched, gate: Gate, permission: WritePermission) -> Result | Line:
+    if watched.only_writes and permission.refusal() is not None:
+        return _not_run(watched, permission.restrictions(now()).sentence)
+    permit = NO_PERMIT
+    if watched.demand.total:
+        granted = await gate.permit(watched.demand, patience=PATIENCE_FOR_PERMIT)
+        if isinstance(granted, SkipReason):
+            return _not_run(watched, f"no request was allowed within {PATIENCE_FOR_PERMIT:g} s: {granted}")
+        permit = granted
     started = now()
-    return await watched.probe.run(
-        Run(id=new_run_id(started.wall), started=started, timeout=watched.timing.timeout)
-    )
+    run = Run(id=new_run_id(started.wall), started=started, timeout=watched.timing.timeout, permit=permit)
+    try:
+        return await watched.probe.run(run)
+    finally:
+        permit.close()
+
+
+def _not_run(watched: Watched, why: str) -> Line:
+    name = watched.probe.name
+    return Line(name=name, verdict="unknown", outcome="not_known", seconds=None, sentence=f"not run: {why}")
 
 
 def _line(result: Result) -> Line:

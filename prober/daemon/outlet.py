@@ -9,6 +9,7 @@ import structlog
 
 from prober.clock import now
 from prober.event import (
+    CapHit,
     Event,
     JournalFailed,
     OutageChanged,
@@ -17,6 +18,7 @@ from prober.event import (
     ServiceRestarted,
     ViolationFound,
     WebhookSettled,
+    WritesRestricted,
 )
 from prober.outcome import Leftover, OutageState, Outcome, ProbeName, Settlement
 from prober.publish.journal import Cleaned, Forgotten, Intended, Journal, JournalNews, JournalRecovered
@@ -128,6 +130,10 @@ def _write_log(event: Event) -> None:
             log.warning("webhook settled", settlement=event.settlement, detail=event.sentence)
         case ServiceRestarted():
             log.warning("service restarted", service=event.service, detail=event.detail)
+        case WritesRestricted():
+            log.warning("writes", detail=event.sentence)
+        case CapHit(detail=detail) if detail:
+            log.error("a request beyond its permit was not sent", probe=event.probe, detail=detail)
         case ProbeSkipped():
             log.info("runs skipped", probe=event.probe, reason=event.reason, count=event.count)
         case ProbeRan(result=result) if not result.ok:

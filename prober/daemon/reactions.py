@@ -121,7 +121,7 @@ class Reactions:
             # Taken like a real message: nobody claimed it, so its rows are those of one.
             message = replace(message, mode=Mode.FULL)
             await self._ledger.expect(message)
-        if result.code is not None and 400 <= result.code < 500:
+        if result.check is WebhookCheck.DELIVERY and result.code is not None and 400 <= result.code < 500:
             message = replace(message, refused=True)
         if result.accepted and result.check is WebhookCheck.DELIVERY:
             message = replace(message, accepted=result.started.later(result.finished_mono))

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import structlog
 
+from prober.cap import Demand
 from prober.clock import Instant, now
 from prober.daemon.reactions import Reactions
-from prober.event import Event, OutageChanged, ProbeRan, ProbeSkipped, ServiceRestarted
-from prober.judge import outage
+from prober.event import CapHit, Event, OutageChanged, ProbeRan, ProbeSkipped, ServiceRestarted
+from prober.gate import NO_PERMIT, Gate, OverspentError, Permit
+from prober.judge import backoff, outage
+from prober.judge.backoff import RECOVERY_PROBES, Backoff
 from prober.judge.outage import Observation, Tracking
 from prober.outcome import Outcome, ProbeName, Service, SkipReason
-from prober.probes.base import Probe, Run, Tripwire
+from prober.probes.base import Permission, Probe, Run, Tripwire
 from prober.probes.synthetic import new_run_id
-from prober.result import DatabaseResult, RedisResult, Result, WebhookCheckResult, WebhookResult
+from prober.result import DatabaseResult, RedisResult, Result
 from prober.schedule import Cadence, Start, Timing
 
 log = structlog.get_logger()
@@ -29,6 +32,8 @@ PATIENCE = 30.0
 TRIPWIRE_RETRY = 1.0
 # A gauge is absent after this many intervals without a new measurement.
 FRESH_INTERVALS = 3
+# A run waits this long (seconds) for its permit, or one interval if that is less; then it is skipped.
+PATIENCE_FOR_PERMIT = 1.0
 
 SERVICE_OF = {ProbeName.REDIS: Service.REDIS, ProbeName.DATABASE: Service.DATABASE}
 
@@ -37,13 +42,22 @@ Publish = Callable[[Event], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """A probe with what belongs to it. `tracking` is None for probes that have no outage of their own."""
+    """A probe with what belongs to it. `tracking` is None for probes that have no outage of their own.
+
+    `demand` is what one run may ask over HTTP; a run of a `divisible` one leaves out what the target wants
+    nothing of. One that `only_writes` has nothing to do while writes are held back, and none runs while a
+    service that it `needs` is down.
+    """
 
     probe: Probe
     timing: Timing
     tracking: Tracking | None = None
     tripwire: Tripwire | None = None
     details_interval: float | None = None
+    demand: Demand = field(default_factory=Demand)
+    divisible: bool = False
+    only_writes: bool = False
+    needs: frozenset[ProbeName] = frozenset()
 
 
 class Watch:
@@ -56,6 +70,9 @@ class Watch:
         recovery_successes: int,
         publish: Publish,
         reactions: Reactions,
+        gate: Gate,
+        permission: Permission,
+        down: Callable[[], Mapping[ProbeName, object]],
         offset: float = 0.0,
     ) -> None:
         self.name = watched.probe.name
@@ -64,14 +81,21 @@ class Watch:
         self._recovery_successes = recovery_successes
         self._publish = publish
         self._reactions = reactions
+        self._gate = gate
+        self._permission = permission
+        self._down = down
+        self._backoff = Backoff()
         self._ordinal = 0
         self._identity: str | None = None
-        self._not_before = 0.0
         self._cadence = Cadence(watched.timing, self._turn, offset=offset)
 
     def stop(self) -> None:
         """Start no more runs; `forever` returns when the one under way has ended."""
         self._cadence.stop()
+
+    def relax(self) -> None:
+        """The target is well again: ask at the normal pace from the next turn on."""
+        self._backoff = Backoff()
 
     async def forever(self) -> None:
         """Probe on schedule, and hold the tripwire, until stopped (or cancelled)."""
@@ -87,21 +111,64 @@ class Watch:
         """One turn of the schedule; says whether the next run is urgent."""
         if start.skipped:
             self._publish(ProbeSkipped(probe=self.name, reason=SkipReason.OVERRUN, count=start.skipped))
-        if time.monotonic() < self._not_before:
-            self._publish(ProbeSkipped(probe=self.name, reason=SkipReason.RATE_LIMITED))
-            return False
-        result = await self._run(start.urgent)
+        permit = self._not_now() or await self._permitted()
+        if isinstance(permit, SkipReason):
+            return self._skip(permit)
+        try:
+            # Asked again: a pause may have begun while the permit was waited for.
+            if (refused := self._held_back()) is not None:
+                return self._skip(refused)
+            result = await self._run(start.urgent, permit)
+        finally:
+            permit.close()
         self._track(result)
         result = self._reactions.enriched(result)
+        if self.name not in RECOVERY_PROBES:
+            trouble = backoff.in_trouble(result, self._down())
+            self._backoff = backoff.after_run(
+                self._backoff, trouble=trouble, interval=self._watched.timing.interval
+            )
         self._publish(ProbeRan(result=result, lateness=start.lateness, fresh_until=self._fresh_until(result)))
         # After it was published: so the evidence is in the journal before the violation that it proves.
         await self._reactions.react(result)
-        if isinstance(result, WebhookResult | WebhookCheckResult) and result.outcome is Outcome.RATE_LIMITED:
-            # Not after a 503, which may ask for it too: that is an outage, and its end has to be seen.
-            self._not_before = result.finished_mono + (result.retry_after or 0.0)
+        return self._urgent
+
+    @property
+    def _urgent(self) -> bool:
         return self.tracking is not None and self.tracking.urgent
 
-    async def _run(self, urgent: bool) -> Result:
+    def _skip(self, reason: SkipReason) -> bool:
+        """Leave this turn out; says whether the next one is urgent."""
+        self._publish(ProbeSkipped(probe=self.name, reason=reason))
+        if reason is SkipReason.CAP:
+            self._publish(CapHit(probe=self.name))
+        return reason is SkipReason.CAP and self._urgent
+
+    def _held_back(self) -> SkipReason | None:
+        return self._permission.refusal() if self._watched.only_writes else None
+
+    def _not_now(self) -> SkipReason | None:
+        """Why this turn is left out, before anybody is asked."""
+        if (refused := self._held_back()) is not None:
+            return refused
+        if self._watched.needs & self._down().keys():
+            return SkipReason.DEPENDENCY_DOWN
+        self._backoff, due = backoff.turn(self._backoff)
+        return None if due else SkipReason.BACKOFF
+
+    async def _permitted(self) -> Permit | SkipReason:
+        """The permit for this run, as soon as the caps allow it."""
+        demand = self._watched.demand
+        if not demand.total:
+            return NO_PERMIT
+        if self._watched.divisible:
+            demand = demand.without(frozenset(self._gate.held_off))
+            if not demand.total:
+                return SkipReason.RATE_LIMITED
+        patience = min(PATIENCE_FOR_PERMIT, self._watched.timing.interval)
+        return await self._gate.permit(demand, patience=patience)
+
+    async def _run(self, urgent: bool, permit: Permit) -> Result:
         started = now()
         run = Run(
             id=new_run_id(started.wall),
@@ -109,6 +176,7 @@ class Watch:
             timeout=self._watched.timing.timeout,
             ordinal=self._ordinal,
             urgent=urgent,
+            permit=permit,
         )
         self._ordinal += 1
         try:
@@ -116,6 +184,9 @@ class Watch:
                 return await self._watched.probe.run(run)
         except TimeoutError:
             outcome, detail = Outcome.TIMEOUT, f"the probe did not come back within {run.timeout:g} s"
+        except OverspentError as error:
+            self._publish(CapHit(probe=self.name, detail=str(error)))
+            outcome, detail = Outcome.NOT_KNOWN, f"a fault in the prober itself: {error}"
         except Exception as error:
             # A fault of ours must neither end the watch nor pass for the target's.
             log.exception("probe failed inside the prober", probe=self.name, run=run.id)
@@ -187,6 +258,7 @@ class Watch:
         pace = self._watched.timing.interval
         if _has_details(result) and self._watched.details_interval is not None:
             pace = max(pace, self._watched.details_interval)
+        pace *= self._backoff.fold
         return result.finished_mono + FRESH_INTERVALS * pace + self._watched.timing.timeout
 
 

@@ -30,6 +30,8 @@ ACCOUNT_SID = "AC" + "0" * 31 + "1"
 # A number that is ours: the reserved country code +999 reaches nobody.
 FROM_NUMBER = "+999000000001"
 INSTANCE = "demo"
+# Half a minute is to show everything, and nobody else asks this target.
+CAP = {"requests": "50/1s", "burst": 100, "in_flight": 128}
 
 # What the reference target can be, by the shipped contract that speaks of it.
 FORMS: Mapping[str, FormName] = {"whatsapp-ordering-system": FormName.DEPLOYED, "guide": FormName.GUIDE}
@@ -42,7 +44,7 @@ PROBES: Mapping[str, Mapping[str, Any]] = {
         "timeout": "5s",
         "processing_deadline": "10s",
         "from_number": FROM_NUMBER,
-        "checks_interval": "30s",
+        "checks_interval": "1m",
     },
     "race": {"interval": "2s", "timeout": "5s", "split_order_interval": "10s"},
     "redis": {"details_interval": "2s"},
@@ -142,6 +144,7 @@ class Stack:
                 "app_name": "whatsapp-ordering-system",
                 **self.target_config,
             },
+            "cap": CAP,
             "probes": probes,
             **self.config_sections,
         }

@@ -17,7 +17,6 @@ from prober.doctor.needs import Need, grants, needs
 from prober.doctor.statements import needed
 from prober.probes import redis_acl, schema
 
-NOTHING_MORE = "-- nothing more: all that mode full needs is granted above"
 ROLE, DATABASE = "prober", "orders"
 DEPLOYED = "whatsapp-ordering-system"
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+) \((.*?)\n\);", re.DOTALL)
@@ -44,7 +43,8 @@ def role_needs(contract: Contract, *, full: bool) -> frozenset[Need]:
 def blocks() -> dict[str, str]:
     """Each block by its name, as Markdown."""
     contract = load_strict(SHIPPED / f"{DEPLOYED}.yaml", Contract)
-    default, full = (role_needs(contract, full=full) for full in (False, True))
+    # Those of mode full are all among them, since the duplicate check asks the same tables.
+    wanted = role_needs(contract, full=True)
     own = schema.grants(ROLE)
     role = (
         f"CREATE ROLE {ROLE} LOGIN PASSWORD 'change-me' CONNECTION LIMIT 20",
@@ -52,8 +52,7 @@ def blocks() -> dict[str, str]:
         f"GRANT USAGE ON SCHEMA public TO {ROLE}",
     )
     return {
-        "grants": _code("sql", [f"{line};" for line in (*role, *own, *grants(default, ROLE))]),
-        "grants-full": _code("sql", [f"{line};" for line in grants(full - default, ROLE)] or [NOTHING_MORE]),
+        "grants": _code("sql", [f"{line};" for line in (*role, *own, *grants(wanted, ROLE))]),
         "redis-acl": _code("text", [_acl(contract, read_only_keys=True)]),
         "redis-acl-6": _code("text", [_acl(contract, read_only_keys=False)]),
     }

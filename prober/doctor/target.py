@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
 
+from prober.cap import Demand
 from prober.clock import now
 from prober.config.model import Config
 from prober.contract import Contract, fill
 from prober.doctor import target_reading as reading
 from prober.doctor.claim import claimed
 from prober.doctor.finding import Finding, problem, skipped
+from prober.gate import Gate
 from prober.http1 import Answer, Client, Exchange, build_request
+from prober.outcome import Outcome, SkipReason
 from prober.probes.base import Run
 from prober.probes.marks import Marks
 from prober.probes.synthetic import HEADER, Mark, new_run_id, new_trace
 from prober.probes.webhook_message import Messages, Signing
 
-# The cap of SPEC 4, over all of them; one after the other besides.
-MOST_A_SECOND = 10.0
+# How long a request waits for the caps to allow it (seconds); the doctor asks one after the other.
+PATIENCE = 10.0
 
 
 class TargetAsker:
     """Requests to one target, never more than the cap allows."""
 
-    def __init__(self, config: Config, contract: Contract, client: Client, messages: Messages) -> None:
+    def __init__(self, config: Config, contract: Contract, client: Client, messages: Messages, gate: Gate) -> None:
         self.contract = contract
         self.messages = messages
+        self.gate = gate
         self._config = config
         self._client = client
         self._mark = Mark(config.instance)
-        self._not_before = 0.0  # monotonic
 
     async def forged(self, sid: str) -> Exchange:
         """A badly signed message."""
@@ -61,22 +63,13 @@ class TargetAsker:
         body = json.dumps({key: fill(text, nobody) for key, text in accept.body.items()}).encode()
         return await self._send("POST", fill(accept.path, nobody), headers, body, self._config.probes.race.timeout)
 
-    async def pace(self) -> None:
-        """Wait until another request may be sent."""
-        current = time.monotonic()
-        wait = self._not_before - current
-        self._not_before = max(self._not_before, current) + 1 / MOST_A_SECOND
-        if wait > 0:
-            await asyncio.sleep(wait)
-
     async def _message(self, sid: str, signing: Signing, url: str | None) -> Exchange:
         timeout = self._config.probes.webhook.timeout
         started = now()
         run = Run(id=new_run_id(started.wall), started=started, timeout=timeout)
         message = self.messages.compose(run, sid=sid)
         request = self.messages.request(run, message, signing, signed_url=url)
-        await self.pace()
-        return await self._client.exchange(request.content, timeout=timeout)
+        return await self._exchange(self.contract.webhook.path, request.content, timeout)
 
     async def _send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, timeout: float
@@ -86,9 +79,29 @@ class TargetAsker:
             HEADER: self._mark.header(new_run_id(time.time())),
             "traceparent": new_trace()[1],
         }
-        await self.pace()
         request = build_request(method, self._client.endpoint, path, marked, body)
-        return await self._client.exchange(request, timeout=timeout)
+        return await self._exchange(path, request, timeout)
+
+    async def _exchange(self, path: str, request: bytes, timeout: float) -> Exchange:
+        """Send a request as soon as the caps allow it; not at all where the target asked us to wait."""
+        permit = await self.gate.permit(self._demand(path), patience=PATIENCE)
+        if isinstance(permit, SkipReason):
+            moment = time.monotonic()
+            outcome = Outcome.RATE_LIMITED if permit is SkipReason.RATE_LIMITED else Outcome.NOT_KNOWN
+            return Exchange(
+                outcome=outcome,
+                detail=f"not asked: {permit.replace('_', ' ')}",
+                phases={},
+                started=moment,
+                finished=moment,
+            )
+        try:
+            return await self._client.exchange(permit, request, timeout=timeout)
+        finally:
+            permit.close()
+
+    def _demand(self, path: str) -> Demand:
+        return self.gate.routes.demand([self._client.endpoint.path + path])
 
 
 async def examine_way(asker: TargetAsker, config: Config, marks: Marks | None) -> tuple[list[Finding], bool]:

@@ -7,16 +7,16 @@ from collections.abc import AsyncIterator, Sequence
 from prober.clock import now
 from prober.config.model import Config
 from prober.contract import Contract
-from prober.daemon.assembly import target_client, target_witness
+from prober.daemon.assembly import make_gate, target_client, target_witness
 from prober.daemon.once_effects import CheckedEffects
 from prober.doctor import target_reading as reading
 from prober.doctor.claim import claimed
 from prober.doctor.database import examine_database
 from prober.doctor.finding import Finding, hint, ok, problem, skipped
 from prober.doctor.redis import examine_redis
-from prober.doctor.target import TargetAsker, examine_pages, examine_way, page_steps
+from prober.doctor.target import PATIENCE, TargetAsker, examine_pages, examine_way, page_steps
 from prober.http1 import Client
-from prober.outcome import Mode, StepVerdict, WebhookCheck
+from prober.outcome import Mode, SkipReason, StepVerdict, WebhookCheck
 from prober.probes.base import Run
 from prober.probes.marks import Marks
 from prober.probes.synthetic import NOBODYS_NUMBER, Mark, new_run_id
@@ -39,7 +39,13 @@ async def examine(config: Config, contract: Contract) -> AsyncIterator[Finding]:
         # First, since a message is sent only with its id claimed there; told after the target, which comes first.
         database = [finding async for finding in examine_database(config, contract)]
         obstacle = _obstacle(contract, database)
-        asker = TargetAsker(config, contract, client, _messages(config, contract, client, marks))
+        asker = TargetAsker(
+            config,
+            contract,
+            client,
+            _messages(config, contract, client, marks),
+            make_gate(config, contract),
+        )
         way, answers = await examine_way(asker, config, None if obstacle else marks)
         for finding in way:
             yield finding
@@ -98,9 +104,15 @@ async def _examine_message(
         return skipped(steps, obstacle)
     contract, started = asker.contract, now()
     probe = WebhookProbe(asker.messages, client, _nothing)
-    await asker.pace()
-    run = Run(id=new_run_id(started.wall), started=started, timeout=config.probes.webhook.timeout)
-    result = await probe.run(run)
+    permit = await asker.gate.permit(probe.demand, patience=PATIENCE)
+    if isinstance(permit, SkipReason):
+        return skipped(steps, f"not asked: {permit.replace('_', ' ')}")
+    timeout = config.probes.webhook.timeout
+    run = Run(id=new_run_id(started.wall), started=started, timeout=timeout, permit=permit)
+    try:
+        result = await probe.run(run)
+    finally:
+        permit.close()
     if result.check is WebhookCheck.PATH:
         why = "no id could be claimed, and without a claim a message may have effects"
         return skipped(steps, why)
@@ -121,7 +133,7 @@ async def _nothing(*_: object) -> None:
 async def _effect(config: Config, contract: Contract, marks: Marks | None, result: WebhookResult) -> list[Finding]:
     if marks is None:
         return []
-    lines = await CheckedEffects(config, contract, marks.witness, marks).lines([result])
+    lines = await CheckedEffects(config, contract, marks).lines([result])
     return [_effect_finding(line.verdict, line.sentence) for line in lines]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
+from prober.gate import Permit
 from prober.http1.connection import Connection
 from prober.http1.dial import dial
 from prober.http1.endpoint import Endpoint
@@ -29,6 +30,7 @@ def tls_context(*, ca_file: Path | None = None, verify: bool = True) -> ssl.SSLC
 class Client:
     """Speaks to one endpoint. It keeps no connections: who wants reuse holds a `Connection`.
 
+    Everything needs a permit (`prober.gate`); what it does not cover is an OverspentError, and nothing is sent.
     `tls` is for https alone; None means the system's certificates.
     """
 
@@ -39,9 +41,9 @@ class Client:
         self._limits = limits or Limits()
         self._tls = (tls or tls_context()) if endpoint.tls else None
 
-    async def exchange(self, request: bytes, *, timeout: float) -> Exchange:
+    async def exchange(self, permit: Permit, request: bytes, *, timeout: float) -> Exchange:
         """One request on a fresh connection, closed after; `timeout` seconds bound everything together."""
-        opened = await self.connect(timeout=timeout)
+        opened = await self.connect(permit, timeout=timeout)
         if isinstance(opened, Exchange):
             return opened
         try:
@@ -49,12 +51,13 @@ class Client:
         finally:
             opened.close()
 
-    async def connect(self, *, timeout: float) -> Connection | Exchange:
+    async def connect(self, permit: Permit, *, timeout: float) -> Connection | Exchange:
         """Open a connection; the failed exchange, with its phases, if that cannot be done in time."""
+        permit.open()
         dialed = await dial(
             self.endpoint, tls=self._tls, limits=self._limits, timeout=timeout, on_done=_nobody_waits
         )
-        return dialed if isinstance(dialed, Exchange) else Connection(*dialed)
+        return dialed if isinstance(dialed, Exchange) else Connection(*dialed, permit)
 
 
 def _nobody_waits(protocol: Http1Protocol) -> None:

@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Mapping
 from time import monotonic
 
+from prober.gate import Permit
 from prober.http1.dial import Opening
 from prober.http1.errors import Failure
 from prober.http1.exchange import Exchange, split
 from prober.http1.protocol import Http1Protocol
-from prober.outcome import Outcome, Phase
+from prober.outcome import Outcome, Phase, RouteFamily
+
+TOO_MANY = 429
 
 
 class Connection:
@@ -18,12 +21,15 @@ class Connection:
 
     A failed exchange closes the connection. Nothing is ever sent again by itself: a request that was lost
     on a connection which the server closed meanwhile comes back as CLOSED or RESET, and `request_sent` says
-    whether the server may have seen it. Using it out of order is a RuntimeError.
+    whether the server may have seen it. Using it out of order is a RuntimeError, as is a request that its
+    permit does not cover (OverspentError).
     """
 
-    def __init__(self, protocol: Http1Protocol, opening: Opening) -> None:
+    def __init__(self, protocol: Http1Protocol, opening: Opening, permit: Permit) -> None:
         self._protocol = protocol
         self._opening = opening
+        self._permit = permit
+        self._family = RouteFamily.PAGES  # of the exchange under way
         self._waiter: asyncio.Future[None] | None = None
         self._staged = False
 
@@ -46,6 +52,10 @@ class Connection:
     def usable(self) -> bool:
         """Whether a request may be sent now; asks the kernel whether the server has hung up meanwhile."""
         return not self._protocol.active and self._protocol.idle_failure() is None
+
+    def renew(self, permit: Permit) -> None:
+        """Go on under another permit: a connection that is kept outlives the one it was opened with."""
+        self._permit = permit
 
     async def exchange(self, request: bytes, *, timeout: float) -> Exchange:
         """Send a request and return what comes of it within `timeout` seconds."""
@@ -96,7 +106,10 @@ class Connection:
     def _begin(self, request: bytes, hold: int) -> asyncio.Future[None]:
         if self._waiter is not None or self._protocol.active:
             raise RuntimeError("one exchange at a time: the last one is not over")
+        self._family = self._permit.begin(request)
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        permit = self._permit
+        waiter.add_done_callback(lambda _: permit.end())
 
         def done(_: Http1Protocol) -> None:
             if not waiter.done():
@@ -147,11 +160,14 @@ class Connection:
         p = self._protocol
         before = (started,) * 3 if opening is None else (opening.resolved, opening.connected, opening.secured)
         finished = max(p.finished, started)  # an answer that came before the release ended before it began
+        answer = p.answer()
+        if answer is not None and answer.status == TOO_MANY and (wait := answer.retry_after) is not None:
+            self._permit.limited(self._family, finished + wait)
         return Exchange(
             outcome=p.outcome,
             detail=p.detail,
             phases=split(started, (*before, p.sent, p.first_byte), finished),
-            answer=p.answer(),
+            answer=answer,
             reused=p.reused,
             started=started,
             sent=p.sent,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from prober.http1.endpoint import Endpoint
 
@@ -13,6 +15,7 @@ _TARGET = re.compile(r"/[!-~]*")  # origin-form: visible ASCII only, so no blank
 _VALUE = re.compile(r"[\t -~\x80-\xff]*")  # RFC 9110, 5.5: no control character, no CR, no LF
 _OURS = frozenset({"host", "content-length", "transfer-encoding"})
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+LONGEST_WAIT = 3600  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,29 @@ class Answer:
         """The first value of a header, whatever the case of its name; None when there is none."""
         wanted = name.lower()
         return next((value for key, value in self.headers if key == wanted), None)
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the server asks us to wait (RFC 9110, 10.2.3), at most an hour; None if it does not say.
+
+        A date counts from the Date of the same answer: so no clock but the server's own is asked.
+        """
+        value = self.header("retry-after") or ""
+        if value.isascii() and value.isdigit():
+            return float(min(int(value.lstrip("0")[:9] or "0"), LONGEST_WAIT))
+        until, sent = _date(value), _date(self.header("date") or "")
+        if until is None or sent is None:
+            return None
+        return min(max(0.0, (until - sent).total_seconds()), float(LONGEST_WAIT))
+
+
+def _date(text: str) -> datetime | None:
+    """An HTTP date; None when it is none."""
+    try:
+        found = parsedate_to_datetime(text)
+    except (TypeError, ValueError, OverflowError, IndexError):
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def build_request(

@@ -166,6 +166,8 @@ def _afterwards(history: RaceHistory) -> str:
     ]
     if held:
         parts.append(f" With the row locked until all had asked: {len(_told_won(held))} of {len(held)} won.")
+    if history.not_held:
+        parts.append(f" A window between look and write is not observable: {history.not_held}.")
     return "." * bool(parts) + "".join(parts)
 
 

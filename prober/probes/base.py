@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from prober.clock import Instant
+from prober.gate import NO_PERMIT, Permit
 from prober.outcome import ProbeName, SkipReason
 from prober.result import Result
 
@@ -15,7 +16,7 @@ class Run:
     """One run of a probe, as the schedule starts it.
 
     `timeout` (seconds) bounds what is measured; what a probe does beside it (a claim, making and removing an
-    order) has bounds of its own.
+    order) has bounds of its own. `permit` covers the HTTP requests that its probe demands.
     """
 
     id: str
@@ -23,6 +24,7 @@ class Run:
     timeout: float
     ordinal: int = 0  # counts the runs of this probe since the daemon began; for what is done every n-th time
     urgent: bool = False  # during an outage: only what tells whether the service is back
+    permit: Permit = NO_PERMIT
 
 
 class Permission(Protocol):
@@ -45,7 +47,7 @@ class Permission(Protocol):
 
 
 class Unrestricted:
-    """Permission for one who asks nobody: `prober check`, and tests."""
+    """Permission for one who asks nobody: setting up, and tests."""
 
     fence: int | None = None
 

@@ -10,11 +10,11 @@ import asyncpg
 
 from prober.clock import Instant, now
 from prober.outcome import Outcome, ProbeName
-from prober.probes.base import Run
-from prober.probes.database_outcome import UNWRITABLE, UnwritableError, database_failure
+from prober.probes.base import Permission, Run, Unrestricted
+from prober.probes.database_outcome import UNWRITABLE, UnwritableError, database_failure, is_about_writing
 from prober.probes.database_session import MARK, DatabaseAddress, DatabaseSession, open_database
 from prober.probes.database_stats import AppPool, read_stats
-from prober.probes.network_outcome import Failure
+from prober.probes.network_outcome import Failure, UntriedError
 from prober.probes.schema import insert_heartbeat, update_heartbeat
 from prober.result import DatabaseResult, DatabaseStats
 
@@ -49,6 +49,7 @@ class DatabaseProbe:
         instance: str,
         pool: AppPool | None = None,
         details_every: float = 10.0,
+        permission: Permission | None = None,
     ) -> None:
         """`details_every` (seconds) is how often the statistics are read; through a pooler they never are.
 
@@ -65,9 +66,12 @@ class DatabaseProbe:
         self._session: DatabaseSession | None = None
         self._identity_known = False  # whether the start time was read on this connection
         self._write_in_doubt = True  # whether to look before writing, see _write
+        self._permission = permission or Unrestricted()
+        self._unwritable: Exception | None = None  # why the last write failed, though the server was there
 
     async def run(self, run: Run) -> DatabaseResult:
-        """SELECT 1 and the heartbeat; when urgent, on a connection opened afresh.
+        """SELECT 1 and the heartbeat; when urgent, on a connection opened afresh; without the heartbeat where no
+        write may be. That it can be read says nothing of a database whose last write was refused.
 
         `duration` ends with the last of these answers: the statistics are read after them, within the same
         timeout. A connection that was closed between two runs is opened anew, since nothing was asked of it; one
@@ -82,7 +86,7 @@ class DatabaseProbe:
                 session = await self._connected(run)
                 try:
                     await self._operate(session, found.operations)
-                except (asyncpg.PostgresError, UnwritableError) as refused:
+                except (asyncpg.PostgresError, UnwritableError, UntriedError) as refused:
                     trouble = refused  # it is there: what it tells of itself may say why
                 answered = time.monotonic()
                 await self._look_closer(session, run, found, trouble is None)
@@ -112,7 +116,16 @@ class DatabaseProbe:
 
     async def _operate(self, session: DatabaseSession, operations: dict[str, float]) -> None:
         _, operations["select"] = await session.timed("SELECT 1")
-        operations["write"] = await self._write(session)
+        if refused := self._permission.refusal():
+            if self._unwritable is not None:
+                raise UntriedError(self._unwritable, refused)
+            return
+        try:
+            operations["write"] = await self._write(session)
+        except (asyncpg.PostgresError, UnwritableError) as error:
+            self._unwritable = error if is_about_writing(error) else None
+            raise
+        self._unwritable = None
 
     async def _write(self, session: DatabaseSession) -> float:
         """Update the heartbeat and return the latency.

@@ -7,7 +7,7 @@ import ssl
 import asyncpg
 
 from prober.outcome import Outcome
-from prober.probes.network_outcome import Failure, network_failure
+from prober.probes.network_outcome import Failure, UntriedError, network_failure
 from prober.probes.postgres_framing import GarbageError, OverrunError
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -41,6 +41,18 @@ _BY_POOLER_TEXT = (
 UNWRITABLE = frozenset({"25006", "42501", "42P01", "3F000"})
 
 
+# A lost connection (08) and an operator's intervention (57) may meet a write, and say nothing of it.
+_NOT_OF_THE_WRITE = ("08", "57")
+
+
+def is_about_writing(error: Exception) -> bool:
+    """Whether a server that answers reads may go on refusing writes for this reason."""
+    if isinstance(error, UnwritableError):
+        return True
+    sqlstate = error.sqlstate if isinstance(error, asyncpg.PostgresError) else None
+    return sqlstate is not None and not sqlstate.startswith(_NOT_OF_THE_WRITE)
+
+
 class UnwritableError(Exception):
     """The write was not sent, because it is known that it would fail."""
 
@@ -54,6 +66,8 @@ def database_failure(error: BaseException, where: str) -> Failure:
     match error:
         case UnwritableError():
             return error.failure
+        case UntriedError():
+            return error.failure(database_failure(error.last, where).detail)
         case OverrunError():
             return Failure(Outcome.TOO_LARGE, f"{where} sent more than any answer that we ask for: {error}")
         case GarbageError():

@@ -18,8 +18,9 @@ from prober.contract import Claimed, Full, Repeats, Webhook
 from prober.event import WebhookSettled
 from prober.judge.loss import LOOKED_FOR, Sighting, Waited, overdue, settle
 from prober.outcome import Mode, Settlement
+from prober.probes.base import Permission, Unrestricted
 from prober.probes.marks import Marks
-from prober.probes.witness import NotAskable, Witness
+from prober.probes.witness import NotAskable
 from prober.result import AwaitedWebhook
 
 log = structlog.get_logger()
@@ -92,21 +93,22 @@ class EffectWatch:
     def __init__(
         self,
         contract: Webhook,
-        witness: Witness,
         marks: Marks,
         *,
         deadline: float,
         orphan_age: float,
         service_clock: Callable[[], float],
         observer: Observer,
+        permission: Permission | None = None,
     ) -> None:
         self._contract = contract
-        self._witness = witness
+        self._witness = marks.witness
         self._marks = marks
         self._deadline = deadline
         self._orphan_age = orphan_age
         self._service_clock = service_clock
         self._observer = observer
+        self._permission = permission or Unrestricted()
         self._followed: dict[str, _Followed] = {}
         self._woken = asyncio.Event()
         self._looked = asyncio.Event()
@@ -167,11 +169,13 @@ class EffectWatch:
         for followed in self._followed.values():
             followed.look_at = min(followed.look_at, time.monotonic() + FIRST_LOOK)
         self._woken.set()
-        while any(
-            f.message.refused or (self._is_judged(f) and not f.message.lost) for f in self._followed.values()
-        ):
+        while any(self._is_drained(f) for f in self._followed.values()):
             self._looked.clear()
             await self._looked.wait()
+
+    def _is_drained(self, followed: _Followed) -> bool:
+        """Whether `drained` waits for a message."""
+        return followed.message.refused or (self._is_judged(followed) and not followed.message.lost)
 
     async def _next_due(self) -> list[_Followed]:
         while True:
@@ -200,7 +204,8 @@ class EffectWatch:
             }
             await self._judge_all([self._followed[message.message_sid] for message in group], seen)
             await self._note_accepted(group)
-        for group in grouped(f.message for f in due if self._is_over(f)):
+        over = [f.message for f in due if self._is_over(f)]
+        for group in grouped(over) if self._permission.refusal() is None else []:
             await self._clean(group)
         self._looked.set()
         self._postpone(due)
@@ -228,6 +233,8 @@ class EffectWatch:
 
     async def _note_accepted(self, group: Sequence[AwaitedWebhook]) -> None:
         new = [f for m in group if not (f := self._followed[m.message_sid]).noted]
+        if new and self._permission.refusal() is not None:
+            return
         if new:
             await self._marks.accepted([f.message.message_sid for f in new], timeout=ASK_TIMEOUT)
         for followed in new:
@@ -288,11 +295,13 @@ class EffectWatch:
 
     def _is_over(self, followed: _Followed) -> bool:
         """Whether the rows of a message may go: its end is known, or nothing more can be learned of it."""
+        if followed.message.refused:
+            return True
         past_deadline = self._service_time(followed) > self._deadline
         if not self._is_judged(followed):
             # Not at once: a claim that is gone before the target has looked for it would be none. And what did
             # arrive waits with the services, and would write its rows after we had removed them.
-            return past_deadline or (self._ending and followed.message.refused)
+            return past_deadline
         if followed.settled:
             return past_deadline or self._ending
         age = time.monotonic() - followed.since
@@ -302,7 +311,7 @@ class EffectWatch:
         """Remove what is over; messages of one kind whose rows cannot be removed must not keep the others."""
         followed = [self._followed[message.message_sid] for message in group]
         # Judged before the removal takes its time.
-        complete = [f.message for f in followed if self._service_time(f) > self._deadline]
+        complete = [f.message for f in followed if f.message.refused or self._service_time(f) > self._deadline]
         try:
             await self.remove(group)
         except NotAskable:

@@ -26,15 +26,27 @@ class HealthProbe:
         self._mark = mark
         self._client = client
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The request targets that one run asks, each once."""
+        paths = [*(page.path for page in self._contract.pages), *(route.path for route in self._contract.routes)]
+        return tuple(map(self._target, paths))
+
     async def run(self, run: Run) -> HealthResult:
-        """Ask them all; the run is good when every page and route gave a whole answer that is no 404."""
+        """Ask them all; the run is good when every page and route gave a whole answer that is no 404.
+
+        What the permit does not cover is left out: of those routes the target wants nothing at the moment.
+        """
+        asked = [page for page in self._contract.pages if run.permit.covers(self._target(page.path))]
+        sought = [route for route in self._contract.routes if run.permit.covers(self._target(route.path))]
         pages, routes = await asyncio.gather(
-            asyncio.gather(*(self._page(run, page) for page in self._contract.pages)),
-            asyncio.gather(*(self._route(run, route) for route in self._contract.routes)),
+            asyncio.gather(*(self._page(run, page) for page in asked)),
+            asyncio.gather(*(self._route(run, route) for route in sought)),
         )
         missing = tuple(name for name, answer in routes if answer is None)
         answers = (*pages, *(answer for _, answer in routes if answer is not None))
         silent = [a for a in answers if a.code is None]
+        left_out = tuple(route.name for route in self._contract.routes if route not in sought)
         outcome = Outcome.OK
         detail = f"{len(pages)} pages and {len(routes)} routes answered"
         if missing:
@@ -43,6 +55,8 @@ class HealthProbe:
         elif silent:
             outcome = silent[0].outcome
             detail = f"no whole answer from {', '.join(a.path for a in silent)} ({outcome})"
+        if left_out or len(asked) < len(self._contract.pages):
+            detail += "; the others were not asked, as the target had answered 429"
         return HealthResult(
             probe=self.name,
             run_id=run.id,
@@ -52,6 +66,7 @@ class HealthProbe:
             detail=detail,
             pages=answers,
             missing_routes=missing,
+            routes_not_asked=left_out,
         )
 
     async def close(self) -> None:
@@ -81,7 +96,10 @@ class HealthProbe:
         if body is not None:
             headers["Content-Type"] = "application/json"
         request = build_request(method, self._client.endpoint, path, headers, body or b"")
-        return await self._client.exchange(request, timeout=run.timeout)
+        return await self._client.exchange(run.permit, request, timeout=run.timeout)
+
+    def _target(self, path: str) -> str:
+        return self._client.endpoint.path + path
 
 
 def _answered(path: str, exchange: Exchange, healthy: bool | None) -> PageAnswer:

@@ -81,7 +81,7 @@ class Lanes:
                 if before.usable:
                     return before
                 before.close()
-            connection = await self._client.connect(timeout=self._run.timeout)
+            connection = await self._client.connect(self._run.permit, timeout=self._run.timeout)
             if warm_up is None or before is not None or isinstance(connection, Exchange):
                 return connection
             warmed = await connection.exchange(warm_up, timeout=self._run.timeout)

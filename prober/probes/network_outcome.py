@@ -9,7 +9,7 @@ import socket
 import ssl
 from dataclasses import dataclass
 
-from prober.outcome import Outcome
+from prober.outcome import Outcome, SkipReason
 
 _BY_ERRNO = {
     errno.ECONNREFUSED: Outcome.REFUSED,
@@ -40,6 +40,24 @@ class Failure:
 
     outcome: Outcome
     detail: str
+
+
+class UntriedError(Exception):
+    """It answers reads, but refused the last write (`last`), and no write may be tried now, for `why`.
+
+    So nothing is known: that it can be read must not end an outage of its writes.
+    """
+
+    def __init__(self, last: Exception, why: SkipReason) -> None:
+        super().__init__(str(last))
+        self.last = last
+        self.why = why
+
+    def failure(self, last: str) -> Failure:
+        """As a named outcome; `last` is the sentence of the last write."""
+        return Failure(
+            Outcome.NOT_KNOWN, f"it answers reads; no write is tried ({self.why}), and the last: {last}"
+        )
 
 
 def network_failure(error: BaseException, where: str) -> Failure | None:

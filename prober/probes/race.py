@@ -11,18 +11,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
+from prober.cap import Demand, race_requests
 from prober.clock import now
 from prober.contract import Race
 from prober.http1 import Client
 from prober.judge.race import RaceVerdict, judge_race
 from prober.outcome import Ask, Outcome, ProbeName, RaceOutcome
 from prober.probes.accept import Accepts
-from prober.probes.base import Run
+from prober.probes.base import Permission, Run, Unrestricted
 from prober.probes.heat import Heat, Lanes
 from prober.probes.marks import Marks
 from prober.probes.race_witness import RaceWitness
 from prober.probes.synthetic import Mark, Order
-from prober.probes.witness import NotAskable, Witness
+from prober.probes.witness import NotAskable
 from prober.result import RaceHistory, RaceResult, RaceRows, VendorAnswer
 
 # Making and removing an order are our own work beside the race; each gets its own bound.
@@ -62,21 +63,23 @@ class RaceProbe:
         settings: RaceSettings,
         mark: Mark,
         client: Client,
-        witness: Witness,
         marks: Marks,
         intend: Intend,
+        permission: Permission | None = None,
     ) -> None:
         self._contract = contract
         self._settings = settings
         self._mark = mark
         self._client = client
-        self._witness = witness
+        self._witness = marks.witness
         self._marks = marks
         self._intend = intend
         self._accepts = Accepts(contract, mark, client.endpoint, settings.bearer_token)
-        self._rows = RaceWitness(contract, mark, client, witness)
+        self._rows = RaceWitness(contract, mark, client, marks.witness)
         self._vendors = mark.vendors(settings.vendors)
+        self._permission = permission or Unrestricted()
         self._split_due = float("-inf")
+        self.demand = Demand(routing=race_requests(settings.vendors))
 
     async def run(self, run: Run) -> RaceResult:
         """Make an order, race for it, judge, and clean up whatever happened in between."""
@@ -106,6 +109,8 @@ class RaceProbe:
         """Nothing is held between runs."""
 
     async def _create(self, order: Order, heat: Heat) -> None:
+        if (refused := self._permission.refusal()) is not None:
+            raise NotAskable(Outcome.SETUP_FAILED, f"writes are held back: {refused}")
         await self._intend(order.run_id, order.id)
         await self._marks.make_order(order, self._contract.create, self._values(heat), timeout=WORK_TIMEOUT)
 
@@ -127,6 +132,8 @@ class RaceProbe:
         history = RaceHistory(answers=heat.answers, rows=rows, page_winner=page_winner)
         if rows is None or not rows.locked_vendor or judge_race(history).outcome is not RaceOutcome.ONE_WINNER:
             return history
+        if self._permission.refusal() is not None:
+            return history
         later = [
             await self._ask(run, heat, heat.routing_id, rows.locked_vendor, Ask.AGAIN),
             await self._ask(run, heat, heat.routing_id, self._mark.late_vendor, Ask.LATE),
@@ -141,7 +148,7 @@ class RaceProbe:
 
     async def _ask(self, run: Run, heat: Heat, routing_id: str, vendor: str, ask: Ask) -> VendorAnswer:
         accept = self._accepts.make(run, heat.order_id, routing_id, vendor, ask)
-        exchange = await self._client.exchange(accept.request, timeout=run.timeout)
+        exchange = await self._client.exchange(run.permit, accept.request, timeout=run.timeout)
         return self._accepts.read(accept, exchange, heat.released.mono)
 
     async def _second_routing(
@@ -150,6 +157,8 @@ class RaceProbe:
         """Open another routing of the order and let a vendor accept there that has not won."""
         routing_id = self._mark.second_routing(run.id)
         values = self._values(heat, routing_id)
+        if self._permission.refusal() is not None:
+            return [], None
         try:
             await self._witness.run(self._contract.second_routing, values, timeout=WORK_TIMEOUT)
         except NotAskable:
@@ -175,15 +184,17 @@ class RaceProbe:
             await racing.answered()
             held_rows = await self._rows.rows(values, heat.answers)
             history = replace(history, answers=(*history.answers, *heat.answers), held_rows=held_rows)
-        except NotAskable:
+        except NotAskable as why:
             # Without the lock there is nothing to learn that the first heat has not told.
-            pass
+            history = replace(history, not_held=why.detail)
         finally:
             leftovers = await self._clean(order)
         return history, leftovers
 
     async def _clean(self, order: Order) -> int:
         """Remove an order and count what is still there; -1 when that could not be done or asked."""
+        if self._permission.refusal(undo=True) is not None:
+            return -1
         try:
             await self._marks.remove_order(order, self._contract.cleanup, timeout=WORK_TIMEOUT)
             return await self._witness.count(self._contract.leftovers, order.values, timeout=WORK_TIMEOUT)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from prober.cap import PAGE_READS
 from prober.contract import Race, at, fill, parsed
 from prober.http1 import Client, build_request
 from prober.judge.race import agrees
@@ -50,20 +51,20 @@ class RaceWitness:
         if page is None:
             return None
         path = fill(page.path, {"routing_id": routing_id})
-        deadline = time.monotonic() + SETTLE
-        while True:
+        named: str | None = None
+        for _ in range(PAGE_READS):
             headers = {**page.headers, HEADER: self._mark.header(run.id), "traceparent": new_trace()[1]}
             request = build_request("GET", self._client.endpoint, path, headers)
-            exchange = await self._client.exchange(request, timeout=run.timeout)
+            exchange = await self._client.exchange(run.permit, request, timeout=run.timeout)
             named = None
             if exchange.answer is not None and exchange.answer.status in page.status:
                 found = at(parsed(exchange.answer.body), page.winner)
                 named = found if isinstance(found, str) else None
-            agreed = rows is None or named == rows.locked_vendor
-            if named is None or agreed or time.monotonic() >= deadline:
-                return named
-            # A page may show what it had cached for a moment.
-            await asyncio.sleep(SETTLE_STEP * 10)
+            if named is None or rows is None or named == rows.locked_vendor:
+                break
+            # A page may show for a moment what it had cached.
+            await asyncio.sleep(SETTLE)
+        return named
 
 
 def _rows(found: Sequence[Mapping[str, Any]]) -> RaceRows:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from prober.clock import Instant, now
 from prober.outcome import Outcome, ProbeName
-from prober.probes.base import Run
+from prober.probes.base import Permission, Run, Unrestricted
+from prober.probes.network_outcome import UntriedError
 from prober.probes.redis_info import INFO, TIME, Missing, backlog_commands, read_backlog, read_info, read_time
 from prober.probes.redis_outcome import WrongValueError, redis_failure
 from prober.probes.redis_session import RedisAddress, open_session
@@ -44,6 +45,7 @@ class RedisProbe:
         queues: Sequence[str] = (),
         queue_prefix: str = "bull",
         details_every: float = 10.0,
+        permission: Permission | None = None,
     ) -> None:
         """`queues` are BullMQ queues; `details_every` (seconds) is how often INFO and the backlog are read."""
         self._address = address
@@ -55,9 +57,12 @@ class RedisProbe:
         self._connection: RedisConnection | None = None
         self._identity_known = False  # whether `run_id` was read on this connection
         self._left: dict[str, float] = {}  # keys that may still be there → when they have expired (monotonic)
+        self._permission = permission or Unrestricted()
+        self._unwritable: Exception | None = None  # why the last write failed, though Redis was there
 
     async def run(self, run: Run) -> RedisResult:
-        """Ping, write, read and delete; when urgent connect afresh, ping and write.
+        """Ping, write, read and delete; when urgent connect afresh, ping and write; ping and read where no write
+        may be. That it can be read says nothing of a Redis whose last write was refused.
 
         `duration` ends with the last of these answers: INFO and the backlog are read after them, within the same
         timeout. A connection that was closed between two runs is opened anew, since nothing was asked of it; one
@@ -72,7 +77,7 @@ class RedisProbe:
                 connection = await self._connected(run)
                 try:
                     await self._operate(connection, run, found.operations)
-                except (RefusedError, WrongValueError) as refused:
+                except (RefusedError, WrongValueError, UntriedError) as refused:
                     trouble = refused  # Redis is there: what it tells of itself may say why
                 answered = time.monotonic()
                 if trouble is None and not run.urgent:
@@ -108,17 +113,25 @@ class RedisProbe:
         key = Mark(self._instance).key(run.id)
         value = run.id.encode()
         await _expect(b"PONG", "PING", pack("PING"), connection, operations, "ping")
+        if refused := self._permission.refusal():
+            await _expect(None, "GET", pack("GET", key), connection, operations, "read")
+            if self._unwritable is not None:
+                raise UntriedError(self._unwritable, refused)
+            return
         self._remember(key)
         try:
             await _expect(b"OK", "SET", pack("SET", key, value, "EX", KEY_EXPIRY), connection, operations, "write")
-        except RefusedError:
+        except RefusedError as error:
             self._left.pop(key, None)
+            self._unwritable = error
             raise
+        self._unwritable = None
         if run.urgent:
             return
         await _expect(value, "GET", pack("GET", key), connection, operations, "read")
-        await _expect(1, "DEL", pack("DEL", key), connection, operations, "delete")
-        self._left.pop(key, None)
+        if self._permission.refusal(undo=True) is None:  # else it expires by itself
+            await _expect(1, "DEL", pack("DEL", key), connection, operations, "delete")
+            self._left.pop(key, None)
 
     def _remember(self, key: str) -> None:
         self._left[key] = time.monotonic() + KEY_EXPIRY
@@ -127,7 +140,7 @@ class RedisProbe:
 
     async def _delete_left(self, connection: RedisConnection) -> None:
         """Delete what runs left that were cut off: untimed, and after what is timed."""
-        if self._left:
+        if self._left and self._permission.refusal() is None:
             (answer,) = (await connection.ask(pack("DEL", *self._left))).answers
             if not isinstance(answer, Refusal):
                 self._left.clear()

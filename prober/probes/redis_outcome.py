@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prober.outcome import Outcome
-from prober.probes.network_outcome import Failure, network_failure
+from prober.probes.network_outcome import Failure, UntriedError, network_failure
 from prober.probes.resp import ClosedError, GarbageError, Refusal, RefusedError, TooLargeError
 
 # The code is the first word of the answer (https://redis.io/docs/latest/develop/reference/protocol-spec/).
@@ -57,6 +57,8 @@ def redis_failure(error: BaseException, where: str) -> Failure:
     match error:
         case RefusedError():
             return refusal_failure(error.refusal, error.doing)
+        case UntriedError():
+            return error.failure(redis_failure(error.last, where).detail)
         case WrongValueError():
             return Failure(Outcome.WRONG_VALUE, str(error))
         case SentinelError():

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from prober.cap import Demand
+from prober.gate import Permit
 from prober.http1 import Client, Connection, Exchange
 from prober.outcome import Mode, Outcome, ProbeName, WebhookCheck
-from prober.probes.base import Run
-from prober.probes.webhook_answer import read_delivery, read_refusal, retry_after
+from prober.probes.base import Permission, Run, Unrestricted
+from prober.probes.webhook_answer import read_delivery, read_refusal
 from prober.probes.webhook_message import Message, Messages, Signing
 from prober.probes.witness import NotAskable
 from prober.result import AwaitedWebhook, WebhookResult
@@ -31,11 +33,15 @@ class WebhookProbe:
     """
 
     name = ProbeName.WEBHOOK
+    demand = Demand(webhook=1)
 
-    def __init__(self, messages: Messages, client: Client, intend: Intend) -> None:
+    def __init__(
+        self, messages: Messages, client: Client, intend: Intend, permission: Permission | None = None
+    ) -> None:
         self._messages = messages
         self._client = client
         self._intend = intend
+        self._permission = permission or Unrestricted()
         self._kept: Connection | None = None
         self._full_due = float("-inf")
 
@@ -44,20 +50,42 @@ class WebhookProbe:
         message, mode = self._messages.compose(run), self._mode(run)
         if mode is Mode.NO_SIDE_EFFECTS and not self._messages.claims:
             return await self._send(run, message, mode, WebhookCheck.PATH)
+        check, remark = self._allowed()
+        if check is WebhookCheck.PATH:
+            return await self._send(run, message, mode, check, remark)
         awaited = self._messages.awaited(run, message, mode)
         await self._intend(awaited)
-        if mode is Mode.FULL:
-            awaited = await self._messages.mark(awaited)
-            return replace(await self._send(run, message, mode, WebhookCheck.DELIVERY), awaited=awaited)
+        if mode is Mode.NO_SIDE_EFFECTS:
+            awaited, check, remark = await self._claimed(run, awaited)
+        else:
+            awaited, check, remark = await self._marked(awaited)
+        # A claim whose answer was lost may have been committed: its row is looked for as well.
+        return replace(await self._send(run, message, mode, check, remark), awaited=awaited)
+
+    def _allowed(self) -> tuple[WebhookCheck, str]:
+        """What may be sent right now, and what is to be said of it."""
+        refused = self._permission.refusal()
+        if refused is not None:
+            return WebhookCheck.PATH, f"; not delivered: {refused}"
+        return WebhookCheck.DELIVERY, ""
+
+    async def _marked(self, awaited: AwaitedWebhook) -> tuple[AwaitedWebhook, WebhookCheck, str]:
+        """Mark a message, if that is still allowed, and say what may be sent then."""
+        check, remark = self._allowed()
+        if check is WebhookCheck.PATH:
+            return awaited, check, remark
+        return await self._messages.mark(awaited), *self._allowed()
+
+    async def _claimed(self, run: Run, awaited: AwaitedWebhook) -> tuple[AwaitedWebhook, WebhookCheck, str]:
+        """Claim a message, if that is still allowed, and say what may be sent then."""
+        check, remark = self._allowed()
+        if check is WebhookCheck.PATH:
+            return awaited, check, remark
         try:
             awaited = await self._messages.claim(awaited, run.timeout * CLAIM_SHARE)
         except NotAskable as why:
-            remark = f"; not delivered, no claim: {why.detail}"
-            result = await self._send(run, message, mode, WebhookCheck.PATH, remark)
-        else:
-            result = await self._send(run, message, mode, WebhookCheck.DELIVERY)
-        # A claim whose answer was lost may have been committed: its row is looked for as well.
-        return replace(result, awaited=awaited)
+            return awaited, WebhookCheck.PATH, f"; not delivered, no claim: {why.detail}"
+        return awaited, *self._allowed()
 
     async def close(self) -> None:
         """Drop the connection that is kept where reuse is wanted."""
@@ -73,12 +101,13 @@ class WebhookProbe:
         self._full_due = run.started.mono + settings.full_every
         return Mode.FULL
 
-    async def _exchange(self, request: bytes, timeout: float) -> Exchange:
+    async def _exchange(self, permit: Permit, request: bytes, timeout: float) -> Exchange:
         if not self._messages.settings.reuse_connection:
-            return await self._client.exchange(request, timeout=timeout)
+            return await self._client.exchange(permit, request, timeout=timeout)
         if self._kept is not None and self._kept.usable:
+            self._kept.renew(permit)
             return await self._kept.exchange(request, timeout=timeout)
-        opened = await self._client.connect(timeout=timeout)
+        opened = await self._client.connect(permit, timeout=timeout)
         if isinstance(opened, Exchange):
             return opened
         self._kept = opened
@@ -90,7 +119,7 @@ class WebhookProbe:
         contract = self._messages.contract
         signing = Signing.FORGED if check is WebhookCheck.PATH else Signing.RIGHTLY
         request = self._messages.request(run, message, signing)
-        exchange = await self._exchange(request.content, run.timeout)
+        exchange = await self._exchange(run.permit, request.content, run.timeout)
         if check is WebhookCheck.PATH:
             outcome, detail = read_refusal(contract.path_check.refused, exchange, "a badly signed message")
             if outcome is Outcome.VIOLATION:
@@ -114,6 +143,6 @@ class WebhookProbe:
             phases=exchange.phases,
             reused=exchange.reused,
             sent=exchange.sent is not None,
-            retry_after=retry_after(exchange),
+            retry_after=exchange.answer.retry_after if exchange.answer and code in (429, 503) else None,
             tls_not_after=exchange.tls_not_after,
         )

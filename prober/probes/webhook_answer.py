@@ -33,16 +33,6 @@ def read_refusal(refused: tuple[int, ...], exchange: Exchange, what: str) -> tup
     return _by_status(code), _unexpected(refused, exchange)
 
 
-def retry_after(exchange: Exchange) -> float | None:
-    """Seconds that a 429 or 503 asks us to wait (RFC 9110, 10.2.3; the form in seconds), at most an hour."""
-    if exchange.answer is None or exchange.answer.status not in (429, 503):
-        return None
-    value = exchange.answer.header("retry-after")
-    if value is None or not value.isascii() or not value.isdigit():
-        return None
-    return float(min(int(value[:9]), 3600))
-
-
 def _by_status(code: int) -> Outcome:
     if code == 429:
         return Outcome.RATE_LIMITED

@@ -8,9 +8,8 @@ from dataclasses import replace
 from prober.clock import Instant
 from prober.http1 import Client, Exchange
 from prober.outcome import Mode, Outcome, ProbeName, Violation, WebhookCheck
-from prober.probes.base import Run
+from prober.probes.base import Permission, Run
 from prober.probes.webhook import CLAIM_SHARE, Intend
-from prober.probes.webhook_answer import retry_after
 from prober.probes.webhook_message import Message, Messages, Request
 from prober.probes.witness import NotAskable
 from prober.result import Attempt, AwaitedWebhook, WebhookCheckResult
@@ -22,19 +21,23 @@ Read = tuple[Outcome, str]
 class Attempts:
     """The attempts of one run of a check, and the messages that they were about."""
 
-    def __init__(self, messages: Messages, client: Client, intend: Intend, run: Run) -> None:
+    def __init__(
+        self, messages: Messages, client: Client, intend: Intend, permission: Permission, run: Run
+    ) -> None:
         self._messages = messages
         self._client = client
         self._intend = intend
+        self._permission = permission
         self._run = run
         self._began: Instant | None = None
         self._duration = 0.0
-        self._retry_after: float | None = None
         self._attempts: list[Attempt] = []
         self._awaited: dict[str, AwaitedWebhook] = {}
 
     async def message(self, ordinal: int = 1, *, repeated: bool = False) -> Message:
-        """A message that is written down, and claimed where the mode wants that; NotAskable without a claim."""
+        """A message that is written down, and claimed where the mode wants that; NotAskable if that cannot be."""
+        if (refused := self._permission.refusal()) is not None:
+            raise NotAskable(Outcome.SETUP_FAILED, f"writes are held back: {refused}")
         message, mode = self._messages.compose(self._run, ordinal), self._messages.settings.mode
         awaited = self._messages.awaited(self._run, message, mode, repeated=repeated)
         await self._intend(awaited)
@@ -47,7 +50,7 @@ class Attempts:
 
     async def send(self, request: Request) -> Exchange:
         """Send one request on a connection of its own."""
-        return await self._client.exchange(request.content, timeout=self._run.timeout)
+        return await self._client.exchange(self._run.permit, request.content, timeout=self._run.timeout)
 
     def add(
         self, check: WebhookCheck, message: Message, request: Request, exchange: Exchange, read: Read
@@ -58,7 +61,6 @@ class Attempts:
         if self._began is None:
             self._began = self._run.started.later(exchange.started)
         self._duration = max(self._duration, exchange.finished - self._began.mono)
-        self._retry_after = self._retry_after or retry_after(exchange)
         self._attempts.append(
             Attempt(
                 check=check,
@@ -90,7 +92,7 @@ class Attempts:
 
     def not_asked(self, probe: ProbeName, why: NotAskable) -> WebhookCheckResult:
         """Without a claim nothing may be sent that could be taken."""
-        return self._result(probe, Outcome.SETUP_FAILED, f"not sent, no claim: {why.detail}", ())
+        return self._result(probe, Outcome.SETUP_FAILED, f"not sent: {why.detail}", ())
 
     def _result(
         self, probe: ProbeName, outcome: Outcome, detail: str, violations: tuple[Violation, ...]
@@ -105,10 +107,10 @@ class Attempts:
             mode=self._messages.settings.mode,
             attempts=tuple(self._attempts),
             violations=violations,
-            retry_after=self._retry_after,
-            awaited=tuple(replace(a, refused=self._is_refused(a.message_sid)) for a in self._awaited.values()),
+            awaited=tuple(replace(a, refused=self._is_refused(a)) for a in self._awaited.values()),
         )
 
-    def _is_refused(self, message_sid: str) -> bool:
-        codes = [attempt.code for attempt in self._attempts if attempt.message_sid == message_sid]
+    def _is_refused(self, message: AwaitedWebhook) -> bool:
+        """Whether every request that carried it got a definite no: one of them may not speak for the others."""
+        codes = [attempt.code for attempt in self._attempts if attempt.message_sid == message.message_sid]
         return bool(codes) and all(code is not None and 400 <= code < 500 for code in codes)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 
+from prober.cap import Demand
 from prober.http1 import Client, Connection, Exchange, release_all
 from prober.outcome import ProbeName, WebhookCheck
-from prober.probes.base import Run
+from prober.probes.base import Permission, Run, Unrestricted
 from prober.probes.webhook import Intend
 from prober.probes.webhook_answer import read_delivery
 from prober.probes.webhook_checks import Attempts
@@ -26,15 +27,19 @@ class DuplicateProbe:
     """Sends one message twice in a row, and another several times at one instant."""
 
     name = ProbeName.WEBHOOK_DUPLICATE
+    demand = Demand(webhook=REQUESTS)
 
-    def __init__(self, messages: Messages, client: Client, intend: Intend) -> None:
+    def __init__(
+        self, messages: Messages, client: Client, intend: Intend, permission: Permission | None = None
+    ) -> None:
         self._messages = messages
         self._client = client
         self._intend = intend
+        self._permission = permission or Unrestricted()
 
     async def run(self, run: Run) -> WebhookCheckResult:
         """Send both; good when each of the requests was accepted."""
-        attempts = Attempts(self._messages, self._client, self._intend, run)
+        attempts = Attempts(self._messages, self._client, self._intend, self._permission, run)
         try:
             message = await attempts.message(1, repeated=True)
             for _ in range(2):
@@ -56,7 +61,7 @@ class DuplicateProbe:
         attempts.add(WebhookCheck.DUPLICATE, message, request, exchange, read)
 
     async def _at_once(self, run: Run, requests: list[Request]) -> list[Exchange]:
-        opened = await asyncio.gather(*(self._client.connect(timeout=run.timeout) for _ in requests))
+        opened = await asyncio.gather(*(self._client.connect(run.permit, timeout=run.timeout) for _ in requests))
         connections = [each for each in opened if isinstance(each, Connection)]
         try:
             for connection, request in zip(connections, requests, strict=False):

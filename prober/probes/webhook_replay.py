@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
 
+from prober.cap import Demand
 from prober.clock import Instant
 from prober.contract import Replay
 from prober.http1 import Client, Exchange
 from prober.outcome import Outcome, ProbeName, Violation, WebhookCheck
-from prober.probes.base import Run
+from prober.probes.base import Permission, Run, Unrestricted
 from prober.probes.webhook import Intend
 from prober.probes.webhook_answer import read_delivery, read_refusal
 from prober.probes.webhook_checks import Attempts, Read
@@ -31,16 +32,25 @@ class ReplayProbe:
     """Sends an old message, a fresh one, and that one again."""
 
     name = ProbeName.WEBHOOK_REPLAY
+    demand = Demand(webhook=REQUESTS)
 
-    def __init__(self, messages: Messages, replay: Replay, client: Client, intend: Intend) -> None:
+    def __init__(
+        self,
+        messages: Messages,
+        replay: Replay,
+        client: Client,
+        intend: Intend,
+        permission: Permission | None = None,
+    ) -> None:
         self._messages = messages
         self._replay = replay
         self._client = client
         self._intend = intend
+        self._permission = permission or Unrestricted()
 
     async def run(self, run: Run) -> WebhookCheckResult:
         """Send the three; good when the fresh one alone was accepted."""
-        attempts = Attempts(self._messages, self._client, self._intend, run)
+        attempts = Attempts(self._messages, self._client, self._intend, self._permission, run)
         outcomes = []
         try:
             message = await attempts.message(1)

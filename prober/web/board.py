@@ -15,6 +15,7 @@ from prober.event import (
     ViolationsStand,
     WebhookSettled,
     WinRate,
+    WritesRestricted,
 )
 from prober.outcome import OutageState, ProbeName, Settlement, Violation
 
@@ -36,6 +37,7 @@ class Board:
         self.win_rate: WinRate | None = None
         self.lost = 0
         self.late = 0
+        self.restricted: str | None = None  # why no writes are made at the moment
         self._ticked: float | None = None
 
     def record(self, event: Event) -> None:
@@ -43,8 +45,10 @@ class Board:
         match event:
             case Started():
                 self._start(event)
-            case LoopLag():
-                self._ticked = event.at.mono
+            case LoopLag(at=at):
+                self._ticked = at.mono
+            case WritesRestricted():
+                self.restricted = event.sentence if event.paused or event.maintenance else None
             case ProbeRan():
                 self.last_runs[event.result.probe] = event
             case OutageChanged(state=OutageState.UP):
@@ -53,16 +57,21 @@ class Board:
                     self.recent_outages.append(event.outage)
             case OutageChanged(outage=Outage() as outage):
                 self.outages[event.probe] = outage
+            case _:
+                self._take_in(event)
+
+    def _take_in(self, event: Event) -> None:
+        """What is neither about the prober itself nor about what is up."""
+        match event:
             case ViolationFound():
                 self.violations[event.kind] = self.violations.get(event.kind, 0) + 1
             case ViolationsStand():
                 self.stand = event
             case WinRate():
                 self.win_rate = event
-            case WebhookSettled(settlement=Settlement.LOST):
-                self.lost += 1
-            case WebhookSettled(settlement=Settlement.LATE):
-                self.late += 1
+            case WebhookSettled(settlement=settlement):
+                self.lost += settlement is Settlement.LOST
+                self.late += settlement is Settlement.LATE
 
     def _start(self, event: Started) -> None:
         self.started = event

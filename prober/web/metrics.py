@@ -9,6 +9,7 @@ from typing import Any
 
 import prober
 from prober.event import (
+    CapHit,
     Event,
     EventsDropped,
     JournalFailed,
@@ -24,6 +25,7 @@ from prober.event import (
     ViolationsStand,
     WebhookSettled,
     WinRate,
+    WritesRestricted,
 )
 from prober.outcome import RACE_VIOLATIONS, OutageState, ProbeName, Settlement, Violation
 from prober.web.catalogue import delivery, probing, stores
@@ -56,6 +58,8 @@ class Metrics:
             Started: self._started,
             ProbeRan: self._probe_ran,
             ProbeSkipped: self._probe_skipped,
+            CapHit: self._cap_hit,
+            WritesRestricted: self._writes_restricted,
             OutageChanged: self._outage_changed,
             ServiceRestarted: self._service_restarted,
             WebhookSettled: self._webhook_settled,
@@ -119,6 +123,13 @@ class Metrics:
 
     def _probe_skipped(self, event: ProbeSkipped) -> None:
         self.series.add(probing.PROBE_SKIPPED, event.probe, event.reason, amount=event.count)
+
+    def _cap_hit(self, _: CapHit) -> None:
+        self.series.add(probing.RATE_CAP_HITS)
+
+    def _writes_restricted(self, event: WritesRestricted) -> None:
+        self.series.put(probing.PAUSED, event.paused)
+        self.series.put(probing.MAINTENANCE, event.maintenance)
 
     def _outage_changed(self, event: OutageChanged) -> None:
         history = self._outages.get(event.probe)

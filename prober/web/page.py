@@ -36,7 +36,8 @@ def render(board: Board, now: float) -> str:
         '<meta name="viewport" content="width=device-width">'
         f"<title>prober {escape(instance)}</title><style>{_STYLE}</style></head><body>"
         f"<h1>prober {escape(instance)}</h1>"
-        f"<p>Version {prober.__version__}, watching {escape(environment)}. {_alive(board, now)}</p>"
+        f"<p>Version {prober.__version__}, watching {escape(environment)}. {_alive(board, now)}"
+        f"{_restricted(board)}</p>"
         "<table><thead><tr><th>probe</th><th>now</th><th>last run</th><th>what it said</th></tr></thead>"
         f"<tbody>{''.join(_row(board, probe, now) for probe in _probes(board))}</tbody></table>"
         f"<p>{_violations(board)}</p>"
@@ -54,6 +55,12 @@ def _alive(board: Board, now: float) -> str:
     if trouble is None:
         return '<span class="up">The prober is probing.</span>'
     return f'<span class="down">Not healthy: {escape(trouble)}.</span>'
+
+
+def _restricted(board: Board) -> str:
+    if board.restricted is None:
+        return ""
+    return f' <span class="unknown">No writes to the target: {escape(board.restricted)}.</span>'
 
 
 def _row(board: Board, probe: ProbeName, now: float) -> str:

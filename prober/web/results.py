@@ -153,6 +153,8 @@ class ResultRecorder:
         # With no answer at all nothing is known of any route; a route that is missing did answer.
         if result.missing_routes or any(answer.code is not None for answer in result.pages):
             for route in self._routes:
+                if route in result.routes_not_asked:
+                    continue
                 missing = route in result.missing_routes
                 self._series.put(probing.ROUTES_MISSING, missing, route, fresh_until=fresh_until)
 

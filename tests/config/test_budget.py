@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import bisect
-import selectors
 from contextlib import closing
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -17,6 +16,7 @@ from prober.config import Config, parse_strict
 from prober.config.budget import delivery_starts_within, starts_within, webhook_budget
 from prober.schedule import Timing
 from tests.config.examples import ENV, MINIMAL
+from tests.timeless import TimelessLoop
 
 EMPTY_BUDGET = "nothing = 0 in 1m of 100 (half of 200/1m)"
 
@@ -51,27 +51,6 @@ courses = st.lists(
 )
 
 
-class Clock(selectors.DefaultSelector):
-    """A selector that does not wait: it puts the time forward instead."""
-
-    now = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        self.now += max(0.0, timeout or 0.0)
-        return super().select(0)
-
-
-class TimelessLoop(asyncio.SelectorEventLoop):
-    """An event loop in which hours take no time."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        super().__init__(clock)
-
-    def time(self) -> float:
-        return self.clock.now
-
-
 def starts_of(timing: Timing, course: Course, recovery_successes: int) -> list[float]:
     """When the real schedule starts the runs of this course."""
     starts: list[float] = []
@@ -91,7 +70,7 @@ def starts_of(timing: Timing, course: Course, recovery_successes: int) -> list[f
     cadence = schedule.Cadence(timing, run_once)
     shakes = SimpleNamespace(random=lambda: course[min(len(starts), len(course)) - 1][0])
     with (
-        closing(TimelessLoop(Clock())) as loop,
+        closing(TimelessLoop()) as loop,
         patch.object(schedule, "time", SimpleNamespace(monotonic=loop.time)),
         patch.object(schedule, "random", shakes),
     ):

@@ -29,6 +29,7 @@ def test_says_what_will_run_and_what_it_costs() -> None:
         "probes: webhook, race, redis, database, health",
         "webhook budget at worst: delivery 61 (every 1s while down) + checks 12 (12 every 5m) + health 3 (every "
         "30s) = 76 in 1m of 100 (half of 200/1m)",
+        "requests at most: 10/1s, 20 at once, 64 in flight",
     ]
 
 
@@ -83,6 +84,12 @@ def test_warns_of_what_is_dangerous(tmp_path: Path) -> None:
     told = warned(tmp_path, text + "  webhook: {mode: full, from_number: '+9779800000000'}\n")
     assert "target.tls.insecure_skip_verify is true" in told
     assert "mode full in production: the target replies to +9779800000000" in told
+
+
+def test_warns_of_more_than_the_cap_lets_through(tmp_path: Path) -> None:
+    fast = MINIMAL + "  race: {interval: 500ms, timeout: 5s}\n"
+    assert "ask for 40.1 requests a second, but cap.requests is 10/1s" in warned(tmp_path, fast)
+    assert "ask for" not in warned(tmp_path, fast + "cap: {requests: 41/1s}\n")
 
 
 def test_nothing_to_warn_of_in_the_shipped_config() -> None:

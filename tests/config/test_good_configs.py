@@ -42,6 +42,8 @@ def unmask(shown: dict[str, Any], config: Config) -> dict[str, Any]:
         for part in path[:-1]:
             holder, value = holder.get(str(part), {}), getattr(value, str(part), None)
         key = str(path[-1])
+        if isinstance(holder, list):
+            continue  # of windows, which have no secrets
         if "***" in str(holder.get(key)):
             holder[key] = getattr(value, key).get_secret_value().replace("$", "$$")
     return shown
@@ -58,7 +60,7 @@ def test_what_is_shown_loads_as_the_same_config(file: Path, tmp_path: Path) -> N
 
 def test_shipped_config_explains_every_key() -> None:
     """Uncommented, it holds each key of the model and no other."""
-    text = re.sub(r"(?m)^( *)# ( *)(?=[a-z_.]+:( |$))", r"\1\2", SHIPPED.read_text())
+    text = re.sub(r"(?m)^( *)# ( *)(?=(?:- )?[a-z_.]+:( |$))", r"\1\2", SHIPPED.read_text())
     parsed = parse(text, "config.yaml", SHIPPED_ENV)
     written = {tuple(part for part in path if isinstance(part, str)) for path in parsed.document.places}
     written = {path for path in written if path[:2] != ("target", "contract_overrides")}
@@ -102,6 +104,7 @@ def test_the_defaults_are_those_of_the_specification() -> None:
     assert (config.outages.recovery_successes, config.outages.recovery_hold) == (3, 600)
     assert (config.shutdown_timeout, str(config.listen)) == (10, "127.0.0.1:9877")
     assert str(config.target.rate_limit) == "200/1m"
+    assert (str(config.cap.requests), config.cap.burst, config.cap.in_flight) == ("10/1s", 20, 64)
 
 
 @pytest.mark.parametrize(

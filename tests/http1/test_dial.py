@@ -18,6 +18,7 @@ from prober.http1 import Client, Endpoint, Exchange, RequestSent, build_request
 from prober.http1.dial import _connect
 from prober.http1.errors import explain
 from prober.outcome import Outcome, Phase
+from tests.permits import any_permit
 
 from .raw_server import Peer, serving
 
@@ -51,7 +52,7 @@ def silent_port() -> Iterator[int]:
 
 async def ask(url: str, *, timeout: float = 20.0) -> Exchange:
     endpoint = Endpoint.parse(url)
-    return await Client(endpoint).exchange(build_request("GET", endpoint, "/"), timeout=timeout)
+    return await Client(endpoint).exchange(any_permit(), build_request("GET", endpoint, "/"), timeout=timeout)
 
 
 def open_files() -> int:

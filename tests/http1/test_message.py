@@ -80,3 +80,9 @@ def test_headers_are_found_whatever_their_case() -> None:
     assert answer.header("Retry-After") == "3"
     assert answer.header("Set-Cookie") == "a"
     assert answer.header("X-Missing") is None
+
+
+@given(st.text(), st.text())
+def test_whatever_a_server_says_of_waiting_is_bounded_or_nothing(value: str, date: str) -> None:
+    wait = Answer(429, "No", (("retry-after", value), ("date", date)), b"").retry_after
+    assert wait is None or 0 <= wait <= 3600

@@ -12,6 +12,7 @@ import pytest
 
 from prober.http1 import Client, Endpoint, Exchange, Limits, RequestSent, build_request
 from prober.outcome import Outcome, Phase
+from tests.permits import any_permit
 
 from .raw_server import Peer, Script, serving
 
@@ -29,7 +30,7 @@ async def ask(
         endpoint = Endpoint.parse(server.url)
         request = build_request("POST", endpoint, "/webhook", {}, body)
         before = monotonic()
-        exchange = await Client(endpoint, limits=limits).exchange(request, timeout=timeout)
+        exchange = await Client(endpoint, limits=limits).exchange(any_permit(), request, timeout=timeout)
         took = monotonic() - before
         await asyncio.to_thread(server.wait_finished)
     assert took < timeout + 5
@@ -104,7 +105,7 @@ async def test_a_server_that_reads_nothing_is_a_timeout_in_sending() -> None:
     with serving(script) as server:
         endpoint = Endpoint.parse(server.url)
         request = build_request("POST", endpoint, "/", {}, b"x" * 30_000_000)
-        exchange = await Client(endpoint).exchange(request, timeout=1)
+        exchange = await Client(endpoint).exchange(any_permit(), request, timeout=1)
         silent.set()
     assert exchange.outcome is Outcome.TIMEOUT
     assert "sending the request, which was not taken whole" in exchange.detail
@@ -302,7 +303,9 @@ async def test_a_refusal_before_the_request_was_read_is_still_an_answer(size: in
 async def test_a_cancelled_exchange_closes_its_connection() -> None:
     with serving(after_request(Peer.wait_hung_up)) as server:
         endpoint = Endpoint.parse(server.url)
-        task = asyncio.create_task(Client(endpoint).exchange(build_request("GET", endpoint, "/"), timeout=60))
+        task = asyncio.create_task(
+            Client(endpoint).exchange(any_permit(), build_request("GET", endpoint, "/"), timeout=60)
+        )
         while not server.accepted:
             await asyncio.sleep(0.001)
         task.cancel()
@@ -314,6 +317,6 @@ async def test_a_cancelled_exchange_closes_its_connection() -> None:
 async def test_no_time_left_sends_nothing() -> None:
     with serving(Peer.wait_hung_up) as server:
         endpoint = Endpoint.parse(server.url)
-        exchange = await Client(endpoint).exchange(build_request("POST", endpoint, "/"), timeout=0)
+        exchange = await Client(endpoint).exchange(any_permit(), build_request("POST", endpoint, "/"), timeout=0)
     assert exchange.outcome is Outcome.TIMEOUT
     assert exchange.request_sent is RequestSent.NOTHING

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from prober.http1 import Client, Endpoint, build_request
 from prober.http1.exchange import split
 from prober.outcome import Outcome, Phase
+from tests.permits import any_permit
 
 from .raw_server import Peer, serving
 
@@ -46,7 +47,7 @@ async def test_each_phase_of_a_real_exchange_holds_what_the_server_did_in_it() -
 
     with serving(script) as server:
         endpoint = Endpoint.parse(server.url)
-        exchange = await Client(endpoint).exchange(build_request("GET", endpoint, "/"), timeout=20)
+        exchange = await Client(endpoint).exchange(any_permit(), build_request("GET", endpoint, "/"), timeout=20)
     assert exchange.outcome is Outcome.OK
     phases = exchange.phases
     assert (phases[Phase.DNS], phases[Phase.TLS]) == (0.0, 0.0)

@@ -10,6 +10,7 @@ import pytest
 
 from prober.http1 import Client, Connection, Endpoint, RequestSent, build_request, release_all
 from prober.outcome import Outcome, Phase
+from tests.permits import any_permit
 
 from .raw_server import Peer, RawServer, serving
 from .waiting import wait_finished, wait_until
@@ -24,7 +25,7 @@ def request_to(server: RawServer) -> bytes:
 
 
 async def connect(server: RawServer) -> Connection:
-    connection = await Client(Endpoint.parse(server.url)).connect(timeout=20)
+    connection = await Client(Endpoint.parse(server.url)).connect(any_permit(), timeout=20)
     assert isinstance(connection, Connection)
     return connection
 
@@ -72,7 +73,7 @@ async def test_many_are_released_in_order_and_all_are_answered() -> None:
     with serving(script) as server:
         endpoint = Endpoint.parse(server.url)
         client = Client(endpoint)
-        opened = await asyncio.gather(*(client.connect(timeout=20) for _ in range(50)))
+        opened = await asyncio.gather(*(client.connect(any_permit(), timeout=20) for _ in range(50)))
         connections = [c for c in opened if isinstance(c, Connection)]
         assert len(connections) == 50
         for lap in range(2):

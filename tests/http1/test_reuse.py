@@ -10,6 +10,7 @@ import pytest
 
 from prober.http1 import Client, Connection, Endpoint, RequestSent, build_request
 from prober.outcome import Outcome, Phase
+from tests.permits import any_permit
 
 from .raw_server import Peer, RawServer, serving
 from .waiting import wait_finished, wait_until
@@ -19,7 +20,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 async def connect(server: RawServer) -> tuple[Connection, bytes]:
     endpoint = Endpoint.parse(server.url)
-    connection = await Client(endpoint).connect(timeout=20)
+    connection = await Client(endpoint).connect(any_permit(), timeout=20)
     assert isinstance(connection, Connection)
     return connection, build_request("POST", endpoint, "/", {}, b"x=1")
 

@@ -19,6 +19,7 @@ from prober.http1 import (
     tls_context,
 )
 from prober.outcome import Outcome, Phase
+from tests.permits import any_permit
 
 from .certificates import Authority
 from .raw_server import Peer, Script, serving
@@ -35,7 +36,7 @@ async def ask(authority: Authority, url: str, *, timeout: float = 20.0, verify: 
     endpoint = Endpoint.parse(url)
     context = tls_context(ca_file=authority.ca_file, verify=verify)
     client = Client(endpoint, tls=context)
-    return await client.exchange(build_request("GET", endpoint, "/"), timeout=timeout)
+    return await client.exchange(any_permit(), build_request("GET", endpoint, "/"), timeout=timeout)
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
@@ -75,7 +76,7 @@ async def test_an_unknown_authority_is_tls(authority: Authority) -> None:
     context, _ = authority.server("localhost")
     with serving(answer_each, context) as server:
         endpoint = Endpoint.parse(f"https://localhost:{server.port}")
-        exchange = await Client(endpoint).exchange(build_request("GET", endpoint, "/"), timeout=20)
+        exchange = await Client(endpoint).exchange(any_permit(), build_request("GET", endpoint, "/"), timeout=20)
     assert exchange.outcome is Outcome.TLS
     assert "certificate" in exchange.detail
 
@@ -150,7 +151,9 @@ async def test_a_connection_is_reused_and_its_end_is_noticed(authority: Authorit
     with serving(script, context) as server:
         endpoint = Endpoint.parse(f"https://localhost:{server.port}")
         request = build_request("POST", endpoint, "/")
-        connection = await Client(endpoint, tls=tls_context(ca_file=authority.ca_file)).connect(timeout=20)
+        connection = await Client(endpoint, tls=tls_context(ca_file=authority.ca_file)).connect(
+            any_permit(), timeout=20
+        )
         assert isinstance(connection, Connection)
         assert connection.opening[Phase.TLS] > 0
         assert connection.usable
@@ -176,7 +179,7 @@ async def test_large_messages_both_ways(authority: Authority) -> None:
         endpoint = Endpoint.parse(f"https://localhost:{server.port}")
         request = build_request("POST", endpoint, "/", {}, b"x" * 9_000_000)
         client = Client(endpoint, tls=tls_context(ca_file=authority.ca_file))
-        exchange = await client.exchange(request, timeout=20)
+        exchange = await client.exchange(any_permit(), request, timeout=20)
     assert exchange.outcome is Outcome.OK
     assert exchange.answer is not None
     assert exchange.answer.body == b"%09d" % len(request) * 100_000
@@ -199,7 +202,7 @@ async def test_staged_requests_are_completed_by_their_release(authority: Authori
         endpoint = Endpoint.parse(f"https://localhost:{server.port}")
         request = build_request("POST", endpoint, "/", {}, b'{"vendorId":"v"}')
         client = Client(endpoint, tls=tls_context(ca_file=authority.ca_file))
-        opened = [await client.connect(timeout=20) for _ in range(3)]
+        opened = [await client.connect(any_permit(), timeout=20) for _ in range(3)]
         connections = [c for c in opened if isinstance(c, Connection)]
         assert len(connections) == 3
         for connection in connections:
@@ -224,5 +227,5 @@ async def test_the_server_may_bear_another_name_than_its_host(authority: Authori
     with serving(answer_each, context) as server:
         endpoint = replace(Endpoint.parse(f"https://127.0.0.1:{server.port}"), server_name="orders.internal")
         client = Client(endpoint, tls=tls_context(ca_file=authority.ca_file))
-        exchange = await client.exchange(build_request("GET", endpoint, "/"), timeout=20)
+        exchange = await client.exchange(any_permit(), build_request("GET", endpoint, "/"), timeout=20)
     assert exchange.outcome is Outcome.OK

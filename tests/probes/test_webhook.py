@@ -16,8 +16,8 @@ from prober.config import load_strict
 from prober.contract import SHIPPED, Contract, Webhook
 from prober.demo.target.forms import FORMS, FormName
 from prober.http1 import Client, Endpoint
-from prober.outcome import Mode, Outcome, Phase, WebhookCheck
-from prober.probes.base import Run
+from prober.outcome import Mode, Outcome, Phase, SkipReason, WebhookCheck
+from prober.probes.base import Permission, Run
 from prober.probes.database_session import DatabaseAddress
 from prober.probes.marks import Marks
 from prober.probes.synthetic import Mark
@@ -26,6 +26,7 @@ from prober.probes.webhook_message import Messages, WebhookSettings
 from prober.probes.witness import Witness
 from prober.result import AwaitedWebhook, WebhookResult
 from tests.http1.raw_server import Peer, Script, serving
+from tests.permits import any_permit
 
 from .answering import Answer, Answering, Asked, always, answering
 
@@ -57,6 +58,7 @@ def probe_of(
     intend: Intended | None = None,
     reuse: bool = False,
     contract: Webhook = CONTRACT,
+    permission: Permission | None = None,
 ) -> WebhookProbe:
     settings = WebhookSettings(
         mode=mode,
@@ -69,12 +71,12 @@ def probe_of(
     client = Client(Endpoint.parse(url))
     marks = None if witness is None else Marks(witness, "test")
     messages = Messages(contract, settings, Mark("test"), client.endpoint, marks)
-    return WebhookProbe(messages, client, intend or Intended())
+    return WebhookProbe(messages, client, intend or Intended(), permission)
 
 
 async def run_once(probe: WebhookProbe, timeout: float = TIMEOUT) -> WebhookResult:
     try:
-        return await probe.run(Run(id="run1", started=now(), timeout=timeout))
+        return await probe.run(Run(id="run1", started=now(), timeout=timeout, permit=any_permit()))
     finally:
         await probe.close()
 
@@ -232,7 +234,10 @@ async def test_nobody_listens(port: int) -> None:
 async def test_reuses_a_connection_only_where_that_is_wanted(reuse: bool, connections: list[int]) -> None:
     async with answering(always(200)) as server:
         probe = probe_of(server.url, reuse=reuse)
-        results = [await probe.run(Run(id=f"run{n}", started=now(), timeout=TIMEOUT)) for n in range(3)]
+        results = [
+            await probe.run(Run(id=f"run{n}", started=now(), timeout=TIMEOUT, permit=any_permit()))
+            for n in range(3)
+        ]
         await probe.close()
         assert [asked.connection for asked in server.asked] == connections
     assert [result.reused for result in results] == [False, reuse, reuse]
@@ -242,7 +247,7 @@ async def test_opens_a_new_connection_when_the_kept_one_was_closed() -> None:
     async with answering(always(200, headers={"Connection": "close"})) as server:
         probe = probe_of(server.url, reuse=True)
         for n in range(3):
-            result = await probe.run(Run(id=f"run{n}", started=now(), timeout=TIMEOUT))
+            result = await probe.run(Run(id=f"run{n}", started=now(), timeout=TIMEOUT, permit=any_permit()))
             assert (result.outcome, result.reused) == (Outcome.OK, False)
         await probe.close()
         assert [asked.connection for asked in server.asked] == [1, 2, 3]
@@ -350,8 +355,66 @@ async def test_a_frozen_claim_takes_a_share_of_the_timeout_and_no_more(database:
         await blocking.execute("LOCK TABLE processed_messages")
         probe = probe_of(server.url, mode=Mode.NO_SIDE_EFFECTS, witness=witness)
         async with asyncio.timeout(TIMEOUT):
-            result = await probe.run(Run(id="run1", started=now(), timeout=2.0))
+            result = await probe.run(Run(id="run1", started=now(), timeout=2.0, permit=any_permit()))
         assert [is_signed(asked) for asked in server.asked] == [False]
     await blocking.close()
     assert (result.check, result.outcome) == (WebhookCheck.PATH, Outcome.OK)
     assert result.duration < 2.0  # around the request alone, without the wait for the claim
+
+
+class AllowsFirst:
+    """A permission that is withdrawn after it has been asked so many times."""
+
+    fence: int | None = None
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def refusal(self, *, undo: bool = False) -> SkipReason | None:
+        self.times -= 1
+        return None if self.times >= 0 else SkipReason.PAUSED
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+async def test_while_writes_are_held_back_only_the_path_is_checked(mode: Mode) -> None:
+    witness = Witness(DatabaseAddress(dsn="postgresql://nobody@127.0.0.1:1/none"), instance="test")
+    async with answering(always(403, "no")) as server:
+        intended = Intended()
+        probe = probe_of(server.url, mode=mode, witness=witness, intend=intended, permission=AllowsFirst(0))
+        result = await run_once(probe)
+        (asked,) = server.asked
+    assert not is_signed(asked)
+    assert (result.outcome, result.check, result.awaited) == (Outcome.OK, WebhookCheck.PATH, None)
+    assert result.detail == "a badly signed message was refused with 403; not delivered: paused"
+    assert intended.messages == []
+
+
+async def test_a_pause_that_comes_before_the_message_is_sent_still_holds_it_back() -> None:
+    async with answering(always(403, "no")) as server:
+        intended = Intended()
+        result = await run_once(probe_of(server.url, intend=intended, permission=AllowsFirst(1)))
+        (asked,) = server.asked
+    assert not is_signed(asked)
+    assert result.check is WebhookCheck.PATH
+    # It was written down already: whoever follows it finds that there is nothing.
+    assert result.awaited == intended.messages[0]
+
+
+async def test_a_pause_that_comes_after_the_claim_holds_the_message_back_and_the_claim_is_followed(
+    database: str,
+) -> None:
+    looking = await asyncpg.connect(database)
+    await looking.execute(SCHEMA)
+    witness = Witness(DatabaseAddress(dsn=database), instance="test")
+    async with answering(always(403, "no")) as server:
+        probe = probe_of(server.url, mode=Mode.NO_SIDE_EFFECTS, witness=witness, permission=AllowsFirst(2))
+        result = await run_once(probe)
+        (asked,) = server.asked
+    await witness.close()
+    claimed = await looking.fetchval(
+        'SELECT count(*) FROM processed_messages WHERE "messageSid" = $1', result.message_sid
+    )
+    await looking.close()
+    assert not is_signed(asked)
+    assert claimed == 1
+    assert result.awaited is not None

@@ -26,13 +26,17 @@ TABLES = {
 END = 30.0
 
 
+# As much as the config allows: for tests that want to see a lot in little time.
+WIDE_CAP = {"requests": "100/1s", "burst": 200, "in_flight": 256}
+
+
 def fast_stack(
     owner: Owner,
     probes: Mapping[str, Mapping[str, Any]],
     contract: str = DEFAULT_CONTRACT,
     **sections: Any,
 ) -> Stack:
-    """A stack whose rate limit is no hindrance; `sections` go to the top level of the config."""
+    """A stack whose limits are no hindrance; `sections` go to the top level of the config."""
     return Stack(
         owner=owner,
         directory=owner.directory,
@@ -40,7 +44,7 @@ def fast_stack(
         probes=probes,
         target_settings={"rate_limit": {"requests": 5000}},
         target_config={"rate_limit": "5000/1m"},
-        config_sections=sections,
+        config_sections={"cap": WIDE_CAP, **sections},
     )
 
 

@@ -13,7 +13,7 @@ import asyncpg
 from redis.asyncio import Redis
 
 from prober.clock import now
-from prober.outcome import Outcome
+from prober.outcome import Outcome, SkipReason
 from prober.probes.base import Run
 from prober.probes.database import DatabaseProbe
 from prober.probes.database_session import DatabaseAddress
@@ -27,6 +27,18 @@ GONE = {Outcome.REFUSED, Outcome.CLOSED, Outcome.RESET}
 ACL_RULE = rules("bull", read_only_keys=False)
 
 numbers = itertools.count(1)
+
+
+class HeldBack:
+    """A permission that holds writes back while the test names a reason."""
+
+    fence: int | None = None
+
+    def __init__(self) -> None:
+        self.reason: SkipReason | None = None
+
+    def refusal(self, *, undo: bool = False) -> SkipReason | None:
+        return None if undo else self.reason
 
 
 def run(*, urgent: bool = False, timeout: float = 10.0) -> Run:

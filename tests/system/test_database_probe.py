@@ -12,14 +12,14 @@ import pytest
 
 from prober.demo.postgres import Postgres, StopMode
 from prober.demo.process import Owner
-from prober.outcome import Outcome, ProbeName
+from prober.outcome import Outcome, ProbeName, SkipReason
 from prober.probes.database import DatabaseProbe
 from prober.probes.database_session import DatabaseAddress
 from prober.probes.database_stats import AppPool
 from prober.probes.schema import ensure_heartbeat, ensure_schema, grants
 from prober.result import DatabaseStats
 
-from .probing import GONE, as_role, connected, probing, run, until
+from .probing import GONE, HeldBack, as_role, connected, probing, run, until
 
 
 async def stats_of(dsn: str, pool: AppPool | None = None) -> tuple[DatabaseStats, str]:
@@ -389,3 +389,58 @@ async def test_a_standby_is_readonly_and_tells_its_lag(owner: Owner, postgres: P
     assert result.stats.replication_lag is not None
     assert result.stats.replication_lag >= 0
     await standby.stop()
+
+
+async def test_while_writes_are_held_back_it_is_read_and_its_heartbeat_stands_still(prepared: str) -> None:
+    held = HeldBack()
+    probe = DatabaseProbe(DatabaseAddress(dsn=prepared), instance="test", permission=held)
+    held.reason = SkipReason.PAUSED
+    result = await probe.run(run())
+    assert (result.outcome, set(result.operations)) == (Outcome.OK, {"select"})
+    assert result.stats is not None
+    async with connected(prepared) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM prober.heartbeat") == 0
+        held.reason = None
+        assert set((await probe.run(run())).operations) == {"select", "write"}
+        held.reason = SkipReason.MAINTENANCE
+        assert set((await probe.run(run(urgent=True))).operations) == {"select"}
+        assert await connection.fetchval("SELECT beat FROM prober.heartbeat WHERE instance = 'test'") == 1
+    await probe.close()
+
+
+async def test_one_that_refused_the_last_write_is_not_known_to_be_well_until_one_is_tried(
+    prepared: str, role: str
+) -> None:
+    async with connected(prepared) as connection:
+        for statement in grants(role):
+            await connection.execute(statement)
+        await connection.execute(f"ALTER ROLE {role} SET default_transaction_read_only = on")
+        held = HeldBack()
+        probe = DatabaseProbe(DatabaseAddress(dsn=as_role(prepared, role)), instance="test", permission=held)
+        assert (await probe.run(run())).outcome is Outcome.READONLY
+        held.reason = SkipReason.PAUSED
+        result = await probe.run(run(urgent=True))
+        assert result.outcome is Outcome.NOT_KNOWN
+        assert "no write is tried (paused)" in result.detail
+        await connection.execute(f"ALTER ROLE {role} RESET default_transaction_read_only")
+        assert (await probe.run(run(urgent=True))).outcome is Outcome.NOT_KNOWN
+        held.reason = None
+        assert (await probe.run(run(urgent=True))).outcome is Outcome.OK
+        held.reason = SkipReason.PAUSED
+        assert (await probe.run(run())).outcome is Outcome.OK
+        await probe.close()
+
+
+async def test_a_connection_lost_under_a_write_says_nothing_of_the_next_read(
+    postgres: Postgres, prepared: str
+) -> None:
+    held = HeldBack()
+    probe = DatabaseProbe(DatabaseAddress(dsn=prepared), instance="test", permission=held)
+    assert (await probe.run(run())).ok
+    postgres.kill()
+    await postgres.wait_gone()
+    assert not (await probe.run(run())).ok
+    await postgres.start()
+    held.reason = SkipReason.PAUSED
+    assert (await probe.run(run(urgent=True))).outcome is Outcome.OK
+    await probe.close()

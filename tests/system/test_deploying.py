@@ -29,8 +29,9 @@ from prober.demo.stack import FROM_NUMBER, Stack
 from prober.doctor.database import examine_database
 from prober.doctor.redis import examine_redis
 from prober.doctor.walk import examine
+from prober.gate import Permit
 from prober.outcome import Mode, StepVerdict
-from prober.probes.base import Run
+from prober.probes.base import Run, Unrestricted
 from prober.probes.synthetic import Mark, new_message_sid, new_run_id
 from prober.probes.witness import NotAskable, Witness
 from prober.result import (
@@ -96,14 +97,21 @@ async def nothing(*_: object) -> None:
 
 async def shortcomings(config: Config, contract: Contract) -> list[str]:
     """Run every probe, a race, the effect and clean-up of a message, and the look at the fixtures: what fails."""
-    assembled = assemble(config, contract, Intentions(webhook=nothing, order=nothing))
+    assembled = assemble(config, contract, Intentions(webhook=nothing, order=nothing), Unrestricted())
     found: list[str] = []
     try:
         for watched in assembled.watched:
             for urgent in (False, True) if watched.tracking and watched.tripwire else (False,):
                 started = now()
-                run = Run(id=new_run_id(started.wall), started=started, timeout=TIMEOUT, urgent=urgent)
-                result = await watched.probe.run(run)
+                permit = await assembled.gate.permit(watched.demand, patience=TIMEOUT)
+                assert isinstance(permit, Permit)
+                run = Run(
+                    id=new_run_id(started.wall), started=started, timeout=TIMEOUT, urgent=urgent, permit=permit
+                )
+                try:
+                    result = await watched.probe.run(run)
+                finally:
+                    permit.close()
                 found += shortcomings_of(result, urgent=urgent)
                 if isinstance(result, WebhookResult) and result.awaited is not None:
                     found += await message_shortcomings(contract, assembled, result.awaited, result.accepted)
@@ -119,6 +127,9 @@ async def shortcomings(config: Config, contract: Contract) -> list[str]:
         mark = Mark(config.instance)
         values = {"retailer_id": mark.retailer, "vendor_ids": [*mark.vendors(5), mark.late_vendor]}
         found += await asked(assembled.witness.fetch(present, values, timeout=TIMEOUT))
+        assert assembled.marks is not None
+        if not (await assembled.marks.found(timeout=TIMEOUT)).kept:
+            found.append("nothing is marked")
     finally:
         await assembled.close()
     return found
@@ -195,7 +206,9 @@ async def holds(holding: Any) -> list[str]:
 async def sweep(stack: Stack) -> None:
     """Remove what a run without a grant could not."""
     await stack.postgres.execute(
-        "DELETE FROM orders; DELETE FROM processed_messages; DELETE FROM whatsapp_messages", "orders"
+        "DELETE FROM orders; DELETE FROM processed_messages; DELETE FROM whatsapp_messages; "
+        "DELETE FROM prober.marks",
+        "orders",
     )
 
 
@@ -210,7 +223,7 @@ async def test_every_probe_a_race_the_set_up_and_the_clean_up_work_with_them(sta
     assert [f.name for f in findings if f.verdict is StepVerdict.HINT] == ["redis.queues"]
     done = command(stack, "doctor", "--setup", "--json")
     assert done.returncode == 0, done.stderr
-    assert [item["there"] for item in json.loads(done.stdout)["items"]] == [True] * 4
+    assert [item["there"] for item in json.loads(done.stdout)["items"]] == [True] * 5
     await nothing_of_ours(stack)
 
 
@@ -247,14 +260,9 @@ async def test_without_any_one_grant_something_fails(stack: Stack) -> None:
     await each_is_needed(stack, grants, config, contract)
 
 
-async def test_mode_full_needs_what_the_page_adds_and_nothing_more(stack: Stack) -> None:
+async def test_mode_full_needs_nothing_more(stack: Stack) -> None:
     config, contract = settings(stack, Mode.FULL)
-    added = grants_in(block("grants-full"))
-    assert await shortcomings(config, contract) != []
-    await stack.postgres.execute(block("grants-full"), "orders")
-    await sweep(stack)
     assert await shortcomings(config, contract) == []
-    await each_is_needed(stack, added, config, contract)
 
 
 async def each_is_needed(stack: Stack, grants: list[Grant], config: Config, contract: Contract) -> None:
@@ -340,7 +348,7 @@ async def redis_of(stack: Stack, version: int) -> tuple[RedisServer, str, dict[s
 
 async def redis_shortcomings(client: Redis, config: Config, contract: Contract) -> list[str]:
     """What the Redis probe, its tripwire and the doctor cannot do, and whether our name can be seen."""
-    assembled = assemble(config, contract, Intentions(webhook=nothing, order=nothing))
+    assembled = assemble(config, contract, Intentions(webhook=nothing, order=nothing), Unrestricted())
     watched = next(each for each in assembled.watched if each.probe.name == "redis")
     found: list[str] = []
     try:

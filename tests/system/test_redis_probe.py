@@ -13,13 +13,13 @@ from redis.asyncio import Redis
 
 from prober.demo.process import Owner
 from prober.demo.redis_server import RedisServer, Sentinel
-from prober.outcome import Outcome
+from prober.outcome import Outcome, SkipReason
 from prober.probes.redis import RedisProbe
 from prober.probes.redis_session import RedisAddress
 from prober.probes.redis_tripwire import RedisTripwire
 from prober.result import RedisResult
 
-from .probing import ACL_RULE, GONE, command, has_subscriber, run, until
+from .probing import ACL_RULE, GONE, HeldBack, command, has_subscriber, run, until
 
 
 def probe_of(server: RedisServer, queues: tuple[str, ...] = ()) -> RedisProbe:
@@ -357,3 +357,45 @@ async def test_sentinels_that_cannot_be_asked_or_do_not_know_are_named(owner: Ow
     result = await frozen.run(run(timeout=0.4))
     assert result.outcome is Outcome.TIMEOUT
     assert result.duration < 3
+
+
+async def test_while_writes_are_held_back_it_is_pinged_and_read(
+    redis_server: RedisServer, redis_client: Redis
+) -> None:
+    held = HeldBack()
+    probe = RedisProbe(RedisAddress(port=redis_server.port), instance="test", permission=held)
+    await probe.run(run())
+    written = (await redis_client.info("commandstats"))["cmdstat_set"]["calls"]
+    held.reason = SkipReason.PAUSED
+    for urgent in (False, True):
+        result = await probe.run(run(urgent=urgent))
+        assert (result.outcome, set(result.operations)) == (Outcome.OK, {"ping", "read"})
+    assert (await redis_client.info("commandstats"))["cmdstat_set"]["calls"] == written
+    redis_server.kill()
+    await redis_server.wait_gone()
+    assert (await probe.run(run())).outcome in GONE
+    await redis_server.start()
+    assert (await probe.run(run(urgent=True))).ok
+    await probe.close()
+
+
+async def test_a_server_that_refused_the_last_write_is_not_known_to_be_well_until_one_is_tried(
+    redis_server: RedisServer, redis_client: Redis
+) -> None:
+    held = HeldBack()
+    probe = RedisProbe(RedisAddress(port=redis_server.port), instance="test", permission=held)
+    await redis_client.config_set("maxmemory-policy", "noeviction")
+    await redis_client.config_set("maxmemory", "1")
+    assert (await probe.run(run())).outcome is Outcome.OOM
+    held.reason = SkipReason.MAINTENANCE
+    result = await probe.run(run(urgent=True))
+    assert result.outcome is Outcome.NOT_KNOWN
+    assert "no write is tried (maintenance)" in result.detail
+    assert "maxmemory" in result.detail
+    await redis_client.config_set("maxmemory", "0")
+    assert (await probe.run(run())).outcome is Outcome.NOT_KNOWN
+    held.reason = None
+    assert (await probe.run(run())).outcome is Outcome.OK
+    held.reason = SkipReason.PAUSED
+    assert (await probe.run(run())).outcome is Outcome.OK
+    await probe.close()

@@ -34,8 +34,8 @@ async def test_workers_end_with_the_parent(
     async with outside(target) as someone:
         children = await workers(someone)
     assert len(children) == 2
-    os.kill(target.pid, end)
     parent = identify(target.pid)
+    os.kill(target.pid, end)
     assert await gone([*children, *([parent] if parent else [])], 10.0) == []
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from prober.event import (
     JOURNAL_FAILURES,
+    CapHit,
     Event,
     EventsDropped,
     JournalFailed,
@@ -17,6 +18,7 @@ from prober.event import (
     ViolationsStand,
     WebhookSettled,
     WinRate,
+    WritesRestricted,
 )
 from prober.outcome import (
     Claim,
@@ -121,6 +123,14 @@ events: st.SearchStrategy[Event] = st.one_of(
         probe=st.sampled_from(ProbeName),
         reason=st.sampled_from(SkipReason),
         count=st.integers(1, 9),
+    ),
+    st.builds(CapHit, probe=st.sampled_from(ProbeName)),
+    st.builds(
+        WritesRestricted,
+        at=st.just(at(0)),
+        paused=st.booleans(),
+        maintenance=st.booleans(),
+        sentence=strange,
     ),
     st.builds(
         changed,

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from prober.contract import Race
 from prober.event import Event, Leftovers
 from prober.outcome import Leftover
+from prober.probes.base import Permission
 from prober.probes.marks import Marks
 from prober.probes.synthetic import Mark, Order
-from prober.probes.witness import NotAskable, Witness
+from prober.probes.witness import NotAskable
 from prober.publish.journal import Intended
 
 # Seconds between two tries while something is left.
@@ -37,19 +38,20 @@ class OrderSweep:
     def __init__(
         self,
         contract: Race,
-        witness: Witness,
         marks: Marks,
         mark: Mark,
         *,
         cleaned: Callable[[str], Awaitable[None]],
         publish: Callable[[Event], None],
+        permission: Permission,
     ) -> None:
         self._contract = contract
-        self._witness = witness
+        self._witness = marks.witness
         self._marks = marks
         self._mark = mark
         self._cleaned = cleaned
         self._publish = publish
+        self._permission = permission
         self._left: dict[str, _Left] = {}
         self._woken = asyncio.Event()
 
@@ -94,6 +96,8 @@ class OrderSweep:
         for left in list(self._left.values()):
             if left.gone and time.monotonic() < left.once_more:
                 continue
+            if self._permission.refusal() is not None:
+                return  # they stay, and stay counted
             await self._marks.remove_order(left.order, self._contract.cleanup, timeout=ASK_TIMEOUT)
             rows = await self._witness.count(self._contract.leftovers, left.order.values, timeout=ASK_TIMEOUT)
             left.gone = rows == 0

@@ -149,6 +149,24 @@ LEFTOVERS = Metric(
     probes=_SYNTHETIC | {ProbeName.REDIS},
 )
 
+RATE_CAP_HITS = Metric(
+    name="prober_rate_cap_hits_total",
+    kind=Kind.COUNTER,
+    group=Group.PROBER,
+    help="Times that our own caps on requests to the target kept back what would have been more.",
+)
+PAUSED = Metric(
+    name="prober_paused",
+    kind=Kind.GAUGE,
+    group=Group.PROBER,
+    help="1 while a pause (command, file, signal or config) holds back all writes to the target, else 0.",
+)
+MAINTENANCE = Metric(
+    name="prober_maintenance",
+    kind=Kind.GAUGE,
+    group=Group.PROBER,
+    help="1 while a maintenance window of the config holds back all writes to the target, else 0.",
+)
 LOOP_LAG = Metric(
     name="prober_event_loop_lag_seconds",
     kind=Kind.HISTOGRAM,
