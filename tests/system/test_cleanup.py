@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,6 +17,7 @@ from prober.config.load import load_config
 from prober.daemon.assembly import load_contract
 from prober.demo.process import Owner
 from prober.demo.target.control_client import ControlClient
+from prober.demo.target.record import Kind
 from prober.outcome import Mode
 from prober.probes.database_session import DatabaseAddress
 from prober.probes.marks import Marks
@@ -150,15 +152,27 @@ async def test_keys_of_ours_are_removed_and_no_others(watched: Watched) -> None:
         await client.aclose()
 
 
+async def in_the_middle_of_a_race(watched: Watched, control: ControlClient) -> None:
+    """Have every request hang, and wait until a race waits for its answers."""
+    since = time.monotonic()
+    await control.plant("hang")
+
+    async def asked() -> bool:
+        requests = await control.record(Kind.REQUEST, since=since)
+        return bool(await orders(watched)) and any(e["path"].endswith("/accept") for e in requests)
+
+    await until("a race that waits for its answers", asked)
+
+
+async def _some(found: Awaitable[set[str]]) -> bool:
+    return bool(await found)
+
+
 async def test_an_order_of_a_killed_race_goes_at_once_and_its_messages_only_after_the_deadline(
     watched: Watched, control: ControlClient
 ) -> None:
-    await control.plant("hang")
-
-    async def in_flight() -> bool:
-        return bool(await orders(watched)) and bool(await marked(watched, "message"))
-
-    await until("a race and a message in flight", in_flight)
+    await in_the_middle_of_a_race(watched, control)
+    await until("a message that stands", lambda: _some(marked(watched, "message")))
     await killed(watched)
     orphans = await orders(watched)
     # The race's own, and that of its second heat if it was that far.
@@ -313,12 +327,7 @@ async def test_without_the_table_of_marks_the_journal_is_enough(watched: Watched
         await connection.execute("ALTER TABLE prober.marks RENAME TO marks_of_later")
     await watched.stack.watcher.start()
     await watched.clean_again()
-    await control.plant("hang", routes="routing")
-
-    async def racing() -> bool:
-        return bool(await orders(watched))
-
-    await until("a race in flight", racing)
+    await in_the_middle_of_a_race(watched, control)
     await killed(watched)
     orphans = await orders(watched)
     said = await cleanup(watched, "--json")

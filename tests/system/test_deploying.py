@@ -128,8 +128,11 @@ async def shortcomings(config: Config, contract: Contract) -> list[str]:
         values = {"retailer_id": mark.retailer, "vendor_ids": [*mark.vendors(5), mark.late_vendor]}
         found += await asked(assembled.witness.fetch(present, values, timeout=TIMEOUT))
         assert assembled.marks is not None
-        if not (await assembled.marks.found(timeout=TIMEOUT)).kept:
-            found.append("nothing is marked")
+        try:
+            if not (await assembled.marks.found(timeout=TIMEOUT)).kept:
+                found.append("nothing is marked")
+        except NotAskable as why:
+            found.append(why.detail)
     finally:
         await assembled.close()
     return found
@@ -223,7 +226,7 @@ async def test_every_probe_a_race_the_set_up_and_the_clean_up_work_with_them(sta
     assert [f.name for f in findings if f.verdict is StepVerdict.HINT] == ["redis.queues"]
     done = command(stack, "doctor", "--setup", "--json")
     assert done.returncode == 0, done.stderr
-    assert [item["there"] for item in json.loads(done.stdout)["items"]] == [True] * 5
+    assert all(item["there"] for item in json.loads(done.stdout)["items"])
     await nothing_of_ours(stack)
 
 
