@@ -1,4 +1,4 @@
-"""The two clocks: the monotonic one measures and schedules, the wall clock only labels."""
+"""The clocks: the monotonic one measures and schedules, the wall clock only labels; a lease counts suspension."""
 
 from __future__ import annotations
 
@@ -25,3 +25,8 @@ class Instant:
 def now() -> Instant:
     """Read both clocks, one right after the other."""
     return Instant(time.monotonic(), time.time())
+
+
+def boottime() -> float:
+    """CLOCK_BOOTTIME in seconds: monotonic, and it counts the time that this machine was suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -194,6 +194,21 @@ class ViolationsStand:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Leading:
+    """Whether this prober is the one that writes; sent at each change, and while it does at each renewal.
+
+    A write may begin before `until` (seconds of CLOCK_BOOTTIME), also if nothing more is ever heard of it.
+    `fence`: the number that its writes carry, None without it. `sentence` is empty where nothing has changed.
+    """
+
+    leading: bool
+    at: Instant
+    until: float = math.inf
+    fence: int | None = None
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoopLag:
     """How late a timer of the prober's event loop fired, seconds."""
 
@@ -238,6 +253,7 @@ Event = (
     | WinRate
     | ViolationFound
     | ViolationsStand
+    | Leading
     | LoopLag
     | JournalFailed
     | Leftovers
@@ -250,6 +266,7 @@ __all__ = [
     "Event",
     "EventsDropped",
     "JournalFailed",
+    "Leading",
     "Leftovers",
     "LoopLag",
     "Outage",

@@ -74,7 +74,7 @@ class Outcome(StrEnum):
     WRONG_VALUE = "wrong_value"  # what was read is not what was written
     # Redis and PostgreSQL
     AUTH = "auth"  # wrong user or password
-    DENIED = "denied"  # the role or ACL lacks a grant
+    DENIED = "denied"  # the role or ACL lacks a grant, or another replica is the one that writes
     TOO_MANY_CONNECTIONS = "too_many_connections"
     # PostgreSQL
     STARTING = "starting"  # 57P03: starting up, shutting down or in recovery

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ class Sql:
         return [values[name] for name in self.parameters]
 
     def filled(self, literals: Mapping[str, str]) -> str:
-        """The statement with SQL literals in place of its parameters, to be read; KeyError as above."""
+        """The statement with SQL literals in place of its parameters; KeyError as above."""
         return _TOKEN.sub(lambda found: found[0] if found["name"] is None else literals[found["name"]], self.text)
 
 
@@ -86,3 +87,45 @@ def quoted(name: str) -> str:
     if _PLAIN.fullmatch(name) and name not in RESERVED:
         return name
     return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: object) -> str:
+    """A value as an SQL literal without a type, which PostgreSQL resolves from its place as it does a parameter.
+
+    `value`: None, bool, int, float, str, or a list (or tuple) of str. Right whatever standard_conforming_strings
+    is, in an encoding of ASCII's kind. TypeError for any other type, ValueError for text that PostgreSQL has not.
+    """
+    match value:
+        case None:
+            return "NULL"
+        case bool():
+            return "('true')" if value else "('false')"
+        case int():
+            return f"('{value}')"
+        case float():
+            return f"('{value!r}')" if math.isfinite(value) else f"('{value}')"
+        case str():
+            return _text(value)
+        case list() | tuple():
+            return _text("{" + ",".join(map(_element, value)) + "}")
+    raise TypeError(f"expected None, bool, int, float, str or a list of str, got {type(value).__name__}")
+
+
+def _element(value: object) -> str:
+    """One text of an array (manual, 8.15.6)."""
+    if not isinstance(value, str):
+        raise TypeError(f"expected a list of str, got {type(value).__name__} in it")
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _text(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("expected text without the character NUL, which PostgreSQL does not have")
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError("expected text that UTF-8 can hold, found half a surrogate pair")
+    doubled = value.replace("'", "''")
+    # In parentheses, so that it can neither grow together with what stands beside it nor take part of a cast.
+    if "\\" in value:
+        escaped = doubled.replace("\\", "\\\\")
+        return f"(E'{escaped}')"
+    return f"('{doubled}')"

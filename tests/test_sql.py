@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import asyncpg
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from prober.sql import Sql
+from prober.sql import Sql, literal
 
 TRANSLATED = [
     ("SELECT :a", "SELECT $1", ("a",)),
@@ -96,3 +99,80 @@ async def test_postgresql_reads_it_as_we_do(database: str) -> None:
         "slice": [20, 30],
         "more": 8,
     }
+
+
+LITERALS = [
+    (None, "NULL"),
+    (True, "('true')"),
+    (-5, "('-5')"),
+    (1.5, "('1.5')"),
+    ("it's", "('it''s')"),
+    ("back\\slash'", r"(E'back\\slash''')"),
+    ("$1 :name % {}", "('$1 :name % {}')"),
+    ([], "('{}')"),
+    (["a", 'q"q', "b\\"], r"""(E'{"a","q\\"q","b\\\\"}')"""),
+]
+
+
+@pytest.mark.parametrize(("value", "expected"), LITERALS)
+def test_writes_a_value_as_a_literal_without_a_type(value: object, expected: str) -> None:
+    assert literal(value) == expected
+
+
+@pytest.mark.parametrize("value", ["a\0b", ["a\0b"], "half a \ud800 pair"])
+def test_refuses_text_that_postgresql_has_not(value: object) -> None:
+    with pytest.raises(ValueError, match="expected text"):
+        literal(value)
+
+
+@pytest.mark.parametrize("value", [b"bytes", {"a": 1}, [1], [None], object()])
+def test_refuses_a_value_of_another_type(value: object) -> None:
+    with pytest.raises(TypeError, match="expected"):
+        literal(value)
+
+
+anything = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=60)
+nasty = st.text(st.sampled_from("'\\\"$:;-{}, %\nE1aé\U0001f600"), max_size=30)
+values = st.fixed_dictionaries(
+    {
+        "text": anything | nasty,
+        "number": st.integers(-(2**63), 2**63 - 1),
+        "real": st.floats(),
+        "flag": st.booleans(),
+        "texts": st.lists(anything | nasty, max_size=5),
+        "nothing": st.none(),
+    }
+)
+EDGE = {"text": "", "number": 0, "real": -0.0, "flag": True, "texts": ["x", "NULL"], "nothing": None}
+
+
+@pytest.mark.parametrize("conforming", ["on", "off"])
+async def test_a_literal_comes_back_as_it_was(database: str, conforming: str) -> None:
+    """Through a real PostgreSQL, in either of its ways to read a backslash, alone and beside operators."""
+    sql = Sql.parse(
+        "SELECT :text::text AS text, :number::bigint AS number, :real::float8 AS real, :flag::bool AS flag,"
+        " :texts::text[] AS texts, :nothing::text AS nothing, ':text' || :text AS joined,"
+        " -:number::numeric AS minus, 'x' = ANY(:texts) AS has, (:texts::text[])[1] AS first"
+    )
+    kept: list[dict[str, Any]] = []
+
+    @given(values)
+    @example(EDGE)
+    def generated(value: dict[str, Any]) -> None:
+        kept.append(value)
+
+    generated()
+    settings = {"standard_conforming_strings": conforming, "escape_string_warning": "off"}
+    connection = await asyncpg.connect(database, server_settings=settings)
+    try:
+        for value in kept:
+            query = sql.filled({name: literal(each) for name, each in value.items()})
+            row = dict(await connection.fetchrow(query) or {})
+            assert (row.pop("joined"), row.pop("minus")) == (":text" + value["text"], -value["number"])
+            assert (row.pop("has"), row.pop("first")) == ("x" in value["texts"], next(iter(value["texts"]), None))
+            real = row.pop("real")
+            assert math.isnan(real) if math.isnan(value["real"]) else real == value["real"]
+            assert row == {name: each for name, each in value.items() if name != "real"}
+    finally:
+        await connection.close()
+    assert len(kept) > 50

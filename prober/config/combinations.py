@@ -34,7 +34,7 @@ class Fault:
 def impossible(config: Config) -> list[Fault]:
     """Every impossible combination in `config`; none of a probe that is not enabled."""
     probes = config.probes
-    faults = [*_target(config), *_lifetimes(config), *_budget(config), *_maintenance(config)]
+    faults = [*_target(config), *_lifetimes(config), *_budget(config), *_maintenance(config), *_election(config)]
     enabled = [(name, getattr(probes, name)) for name in type(probes).model_fields]
     enabled = [(name, probe) for name, probe in enabled if probe.enabled]
     if not enabled:
@@ -165,6 +165,24 @@ def _budget(config: Config) -> Iterator[Fault]:
             budget.largest.key,
             f"too many requests to the webhook: {budget.sums}; raise "
             f"{' or '.join(dotted(term.key) for term in budget.terms)}, or correct target.rate_limit",
+        )
+
+
+def _election(config: Config) -> Iterator[Fault]:
+    if not config.election.enabled:
+        return
+    database = config.probes.database
+    if database.enabled and database.dsn is None:
+        yield Fault(
+            ("election", "enabled"),
+            "the lease of an election is kept at the server itself, but there is only a pooled_dsn; give "
+            "probes.database.dsn, or run one replica without election",
+        )
+    elif not database.enabled:
+        yield Fault(
+            ("election", "enabled"),
+            "the lease of an election is a row in the target's database, but probes.database is disabled; enable "
+            "it, or run one replica without election",
         )
 
 

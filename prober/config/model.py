@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from prober.config.calendar import Moment, Zone
 from prober.config.document import Document, OverlayField
@@ -236,6 +236,28 @@ class Violations(Section):
     violation_hold: Annotated[Duration, span("1m", "30d")] = 4 * 3600.0  # after it was last seen
 
 
+def _word(value: object) -> object:
+    """`enabled` and `disabled` for a boolean."""
+    return {"enabled": True, "disabled": False}.get(value, value) if isinstance(value, str) else value
+
+
+def _short_form(value: object) -> object:
+    """`election: enabled` for `election: {enabled: true}`."""
+    if not isinstance(value, str):
+        return value
+    if value not in ("enabled", "disabled"):
+        raise fault("expected enabled, disabled, or a mapping (keys: enabled, lease, name)")
+    return {"enabled": value}
+
+
+class Election(Section):
+    """Several replicas, of which the one that holds the lease in PostgreSQL writes."""
+
+    enabled: Annotated[bool, BeforeValidator(_word)] = False
+    lease: Annotated[Duration, span("2s", "5m")] = 15.0
+    name: Name = "default"  # replicas of one name share one lease
+
+
 class Journal(Section):
     """How much evidence is kept."""
 
@@ -267,6 +289,7 @@ class Config(Section):
     cap: Cap = Cap()
     pause: Pause | None = None
     maintenance: Annotated[tuple[MaintenanceWindow, ...], Field(strict=False, max_length=20)] = ()
+    election: Annotated[Election, BeforeValidator(_short_form)] = Election()
 
     @model_validator(mode="before")
     @classmethod

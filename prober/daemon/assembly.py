@@ -105,10 +105,13 @@ def make_gate(config: Config, contract: Contract) -> Gate:
 def assemble(
     config: Config, contract: Contract, intend: Intentions, permission: Permission, owner: str | None = None
 ) -> Assembled:
-    """Make every probe that the config enables; `owner` is who marks what they make (default: our instance)."""
+    """Make every probe that the config enables; each asks `permission` before it writes.
+
+    `owner` is who marks what they make (default: our instance).
+    """
     mark = Mark(config.instance)
     client = target_client(config)
-    witness = target_witness(config)
+    witness = target_witness(config, permission)
     marks = None if witness is None else Marks(witness, owner or config.instance)
     gate = make_gate(config, contract)
     watched = [
@@ -135,13 +138,15 @@ def _tls(tls: Tls | None) -> ssl.SSLContext:
     return tls_context(ca_file=tls.ca_file, verify=not tls.insecure_skip_verify)
 
 
-def target_witness(config: Config) -> Witness | None:
+def target_witness(config: Config, permission: Permission | None = None) -> Witness | None:
     """Effects and races are asked for at the server itself, through the pooler only where that is the one way."""
     if not config.probes.database.enabled:
         return None
     direct, pooled = database_addresses(config.probes.database)
     address = direct or pooled
-    return None if address is None else Witness(address, instance=config.instance)
+    if address is None:
+        return None
+    return Witness(address, instance=config.instance, permission=permission, lease=config.election.name)
 
 
 def _webhook(
@@ -282,6 +287,7 @@ def _databases(config: Config, permission: Permission) -> list[Watched]:
             pool=pool,
             details_every=section.details_interval,
             permission=permission,
+            lease=config.election.name,
         )
         tripwire = None
         if not address.pooled:

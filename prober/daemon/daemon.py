@@ -19,6 +19,7 @@ from prober.clock import Instant, now
 from prober.config.model import Config
 from prober.contract import Contract
 from prober.daemon.assembly import Assembled, Intentions, assemble
+from prober.daemon.leadership import leadership_of
 from prober.daemon.masked import MaskedSink
 from prober.daemon.outlet import Outlet, Sink, tell_journal_news
 from prober.daemon.permission import Paused, paused_by, permission_of
@@ -26,7 +27,7 @@ from prober.daemon.reactions import Reactions
 from prober.daemon.sweep import OrderSweep, OrphanSweep
 from prober.daemon.violations import ViolationWatch
 from prober.daemon.watch import Watch, Watched
-from prober.event import Event, LoopLag, Outage, OutageChanged, Started
+from prober.event import Event, Leading, LoopLag, Outage, OutageChanged, Started
 from prober.judge.outage import Tracking
 from prober.judge.service_clock import ServiceClock
 from prober.judge.sweep import Limits
@@ -72,7 +73,8 @@ class Daemon:
         self._sink = sink
         self._outlet = Outlet(journal, sink)
         self._stop = stop
-        self._permission = permission_of(config, paused)
+        self._leadership = leadership_of(config, self._publish)
+        self._permission = permission_of(config, paused, self._leadership)
         self._service_clock = ServiceClock(time.monotonic())
         self._watches: list[Watch] = []
 
@@ -114,6 +116,8 @@ class Daemon:
         finally:
             calendar.shutdown(wait=False)
             await assembled.close()
+            if self._leadership is not None:
+                await self._leadership.give_back()
         return self._stop.ending
 
     async def _watch(
@@ -130,6 +134,10 @@ class Daemon:
             asyncio.create_task(violations.forever(), name="violations"),
             asyncio.create_task(self._permission.tell_changes(self._publish), name="restrictions"),
         ]
+        if self._leadership is None:
+            self._publish(Leading(leading=True, at=now()))
+        else:
+            others.append(asyncio.create_task(self._leadership.forever(), name="election"))
         if effects is not None:
             others.append(asyncio.create_task(effects.forever(), name="effects"))
         if sweep is not None:

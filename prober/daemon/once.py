@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from prober.clock import now
 from prober.config.model import Config
 from prober.contract import Contract
 from prober.daemon.assembly import Intentions, assemble
+from prober.daemon.leadership import leadership_of
 from prober.daemon.once_effects import CheckedEffects, Line
 from prober.daemon.permission import WritePermission, paused_by, permission_of
 from prober.daemon.watch import Watched
@@ -34,22 +37,41 @@ VIOLATIONS = frozenset({Outcome.VIOLATION, Outcome.FORGED_ACCEPTED})
 async def check_once(config: Config, contract: Contract) -> list[Line]:
     """Run every probe once, all at the same time, and follow the webhooks to their effects.
 
-    A pause or a maintenance window holds here too.
+    A pause or a maintenance window holds here too; where replicas are elected it writes only if the lease is to be
+    had at once, and gives it back.
     """
-    permission = permission_of(config, paused_by(config, now()))
     # Marked as a part of this instance: its daemon, which may run beside, takes nothing of it for its own.
     owner = f"{config.instance}/check"
-    assembled = assemble(config, contract, Intentions(webhook=_nothing, order=_nothing), permission, owner)
+    async with _permitted(config) as permission:
+        assembled = assemble(config, contract, Intentions(webhook=_nothing, order=_nothing), permission, owner)
+        try:
+            runs = [_run(watched, assembled.gate, permission) for watched in assembled.watched]
+            results = await asyncio.gather(*runs)
+            lines = [result if isinstance(result, Line) else _line(result) for result in results]
+            if assembled.marks is not None:
+                ran = [result for result in results if not isinstance(result, Line)]
+                lines += await CheckedEffects(config, contract, assembled.marks).lines(ran)
+            return lines
+        finally:
+            await assembled.close()
+
+
+@asynccontextmanager
+async def _permitted(config: Config) -> AsyncIterator[WritePermission]:
+    """What may be written during a check."""
+    paused = paused_by(config, now())
+    leadership = leadership_of(config, lambda _: None)
+    if leadership is None:
+        yield permission_of(config, paused)
+        return
+    await leadership.try_once()
+    keeping = asyncio.create_task(leadership.forever())
     try:
-        runs = [_run(watched, assembled.gate, permission) for watched in assembled.watched]
-        results = await asyncio.gather(*runs)
-        lines = [result if isinstance(result, Line) else _line(result) for result in results]
-        if assembled.marks is not None:
-            ran = [result for result in results if not isinstance(result, Line)]
-            lines += await CheckedEffects(config, contract, assembled.marks).lines(ran)
-        return lines
+        yield permission_of(config, paused, leadership)
     finally:
-        await assembled.close()
+        keeping.cancel()
+        await asyncio.wait([keeping])
+        await leadership.give_back()
 
 
 async def _nothing(*_: object) -> None:
@@ -57,7 +79,9 @@ async def _nothing(*_: object) -> None:
 
 
 async def _run(watched: Watched, gate: Gate, permission: WritePermission) -> Result | Line:
-    if watched.only_writes and permission.refusal() is not None:
+    if watched.only_writes and (refused := permission.refusal()) is not None:
+        if refused is SkipReason.NOT_LEADER:
+            return _not_run(watched, "another replica holds the lease")
         return _not_run(watched, permission.restrictions(now()).sentence)
     permit = NO_PERMIT
     if watched.demand.total:

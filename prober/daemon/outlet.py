@@ -12,6 +12,7 @@ from prober.event import (
     CapHit,
     Event,
     JournalFailed,
+    Leading,
     OutageChanged,
     ProbeRan,
     ProbeSkipped,
@@ -134,6 +135,16 @@ def _write_log(event: Event) -> None:
             log.warning("writes", detail=event.sentence)
         case CapHit(detail=detail) if detail:
             log.error("a request beyond its permit was not sent", probe=event.probe, detail=detail)
+        case Leading(leading=True) if event.sentence:
+            log.warning("this replica writes", fence=event.fence, detail=event.sentence)
+        case Leading() if event.sentence:
+            log.warning("this replica does not write", detail=event.sentence)
+        case ProbeSkipped() | ProbeRan():
+            _log_run(event)
+
+
+def _log_run(event: ProbeSkipped | ProbeRan) -> None:
+    match event:
         case ProbeSkipped():
             log.info("runs skipped", probe=event.probe, reason=event.reason, count=event.count)
         case ProbeRan(result=result) if not result.ok:

@@ -22,6 +22,7 @@ from prober.event import Event, WritesRestricted
 from prober.maintenance import Once, Recurring, Window
 from prober.outcome import SkipReason
 from prober.pause import PauseFile, Sighting
+from prober.probes.base import Permission, Unrestricted
 
 log = structlog.get_logger()
 
@@ -115,18 +116,28 @@ class InMaintenance:
 
 
 class WritePermission:
-    """Asked right before each write: nothing is remembered from one question to the next."""
+    """Asked right before each write: nothing is remembered from one question to the next.
 
-    fence: int | None = None
+    `writer` says whether this replica is the one that writes, where several are elected.
+    """
 
-    def __init__(self, reasons: Sequence[Reason], *, clock: Callable[[], Instant] = now) -> None:
+    def __init__(
+        self, reasons: Sequence[Reason], writer: Permission | None = None, *, clock: Callable[[], Instant] = now
+    ) -> None:
         self._reasons = tuple(reasons)
+        self._writer = writer or Unrestricted()
         self._clock = clock
 
+    @property
+    def fence(self) -> int | None:
+        """The fencing number that writes carry."""
+        return self._writer.fence
+
     def refusal(self, *, undo: bool = False) -> SkipReason | None:
-        """Why no write may begin now; what a run has made itself may be removed at any time."""
-        if undo:
-            return None
+        """Why no write may begin now; what a run has made itself may be removed at any time by who may write."""
+        refused = self._writer.refusal(undo=undo)
+        if undo or refused is not None:
+            return refused
         at = self._clock()
         return next((reason.skip for reason in self._reasons if reason.hold(at) is not None), None)
 
@@ -177,6 +188,6 @@ def _window(section: MaintenanceWindow) -> Window:
     return Once(begins=section.begins, ends=section.ends, reason=section.reason)
 
 
-def permission_of(config: Config, paused: Paused) -> WritePermission:
-    """What a prober with this config may write, and when."""
-    return WritePermission([paused, InMaintenance(windows_of(config))])
+def permission_of(config: Config, paused: Paused, writer: Permission | None = None) -> WritePermission:
+    """What a prober with this config may write, and when; `writer`: its part in an election."""
+    return WritePermission([paused, InMaintenance(windows_of(config))], writer)

@@ -36,7 +36,8 @@ class Waited:
 
     `elapsed` by the clock; `service_time` without the outages; `absent_until` is when (elapsed) the database
     last said that the effect was not there yet, None if it never could be asked before. `age` is since the message
-    was made, and `marked` says that its mark is known to have been written.
+    was made, and `marked` says that its mark is known to have been written. `ours`: no other replica may have
+    removed its rows.
     """
 
     elapsed: float
@@ -44,6 +45,7 @@ class Waited:
     absent_until: float | None
     age: float = 0.0
     marked: bool = False
+    ours: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,12 @@ def settle(
         return _found(waited, deadline, already_lost)
     if not overdue(waited, seen, deadline=deadline, already_lost=already_lost):
         return None
+    if not waited.ours:
+        return LossVerdict(
+            Settlement.NOT_KNOWN,
+            f"no effect after {waited.elapsed:.1f} s, but the lease has passed meanwhile: whoever holds it may "
+            "have removed the rows",
+        )
     if seen.mark_gone and (waited.marked or waited.age > orphan_age):
         return LossVerdict(
             Settlement.NOT_KNOWN,

@@ -23,6 +23,7 @@ class Accept:
     ask: Ask
     trace_id: str
     request: bytes
+    fence: int | None  # the fencing number that it carries
 
 
 class Accepts:
@@ -44,24 +45,26 @@ class Accepts:
             warm_up.method, self._endpoint, warm_up.path, self._headers(run, new_trace()[1]), body
         )
 
-    def make(self, run: Run, order_id: str, routing_id: str, vendor_id: str, ask: Ask) -> Accept:
-        """The accept of one vendor for one routing."""
+    def make(
+        self, run: Run, order_id: str, routing_id: str, vendor_id: str, ask: Ask, fence: int | None = None
+    ) -> Accept:
+        """The accept of one vendor for one routing, sent under the fencing number `fence`."""
         accept = self._contract.accept
         values = {"order_id": order_id, "routing_id": routing_id, "vendor_id": vendor_id}
         trace_id, traceparent = new_trace()
-        headers = self._headers(run, traceparent)
+        headers = self._headers(run, traceparent, fence)
         if accept.idempotency_header is not None:
             # Another key for each question: what is asked is the routing, not a store of answers.
             headers[accept.idempotency_header] = f"{routing_id}-{vendor_id}-{ask}"
         body = json.dumps({key: fill(text, values) for key, text in accept.body.items()})
         request = build_request("POST", self._endpoint, fill(accept.path, values), headers, body.encode())
-        return Accept(vendor_id=vendor_id, ask=ask, trace_id=trace_id, request=request)
+        return Accept(vendor_id=vendor_id, ask=ask, trace_id=trace_id, request=request, fence=fence)
 
-    def _headers(self, run: Run, traceparent: str) -> dict[str, str]:
+    def _headers(self, run: Run, traceparent: str, fence: int | None = None) -> dict[str, str]:
         headers = {
             **self._contract.accept.headers,
             "Content-Type": "application/json",
-            HEADER: self._mark.header(run.id),
+            HEADER: self._mark.header(run.id, fence),
             "traceparent": traceparent,
         }
         if self._bearer_token is not None:

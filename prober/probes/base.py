@@ -56,6 +56,12 @@ class Unrestricted:
         return None
 
 
+def refusal_under(permission: Permission, fence: int | None) -> SkipReason | None:
+    """Why a write that was made ready under this fencing number, and carries it, may not begin now."""
+    refused = permission.refusal()
+    return SkipReason.NOT_LEADER if refused is None and permission.fence != fence else refused
+
+
 class Probe(Protocol):
     """One kind of check. `run` is called one at a time; it is the same code for `check` and for `run`.
 

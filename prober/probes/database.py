@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 import asyncpg
 
 from prober.clock import Instant, now
-from prober.outcome import Outcome, ProbeName
+from prober.outcome import Outcome, ProbeName, SkipReason
 from prober.probes.base import Permission, Run, Unrestricted
 from prober.probes.database_outcome import UNWRITABLE, UnwritableError, database_failure, is_about_writing
 from prober.probes.database_session import MARK, DatabaseAddress, DatabaseSession, open_database
 from prober.probes.database_stats import AppPool, read_stats
 from prober.probes.network_outcome import Failure, UntriedError
-from prober.probes.schema import insert_heartbeat, update_heartbeat
+from prober.probes.schema import FENCED_STATE, fenced, insert_heartbeat, update_heartbeat
 from prober.result import DatabaseResult, DatabaseStats
 
 # Asks the catalogue whether the heartbeat can be written, in a way that is itself never refused.
@@ -50,8 +50,11 @@ class DatabaseProbe:
         pool: AppPool | None = None,
         details_every: float = 10.0,
         permission: Permission | None = None,
+        lease: str = "",
     ) -> None:
         """`details_every` (seconds) is how often the statistics are read; through a pooler they never are.
+
+        `lease` is the name under which the fencing number of `permission` stands in the database.
 
         Raises ValueError for an instance name that cannot stand in a statement.
         """
@@ -67,6 +70,7 @@ class DatabaseProbe:
         self._identity_known = False  # whether the start time was read on this connection
         self._write_in_doubt = True  # whether to look before writing, see _write
         self._permission = permission or Unrestricted()
+        self._lease = lease
         self._unwritable: Exception | None = None  # why the last write failed, though the server was there
 
     async def run(self, run: Run) -> DatabaseResult:
@@ -117,15 +121,24 @@ class DatabaseProbe:
     async def _operate(self, session: DatabaseSession, operations: dict[str, float]) -> None:
         _, operations["select"] = await session.timed("SELECT 1")
         if refused := self._permission.refusal():
-            if self._unwritable is not None:
-                raise UntriedError(self._unwritable, refused)
+            self._untried(refused)
             return
         try:
             operations["write"] = await self._write(session)
         except (asyncpg.PostgresError, UnwritableError) as error:
+            if isinstance(error, asyncpg.PostgresError) and error.sqlstate == FENCED_STATE:
+                self._untried(SkipReason.NOT_LEADER)
+                return
             self._unwritable = error if is_about_writing(error) else None
             raise
         self._unwritable = None
+
+    def _untried(self, refused: SkipReason) -> None:
+        """Raise what the last write was refused for, since nothing has shown that it is over."""
+        if refused is SkipReason.NOT_LEADER:
+            self._unwritable = None  # whoever writes now will see
+        if self._unwritable is not None:
+            raise UntriedError(self._unwritable, refused)
 
     async def _write(self, session: DatabaseSession) -> float:
         """Update the heartbeat and return the latency.
@@ -136,19 +149,22 @@ class DatabaseProbe:
         if self._write_in_doubt or session.is_read_only:
             if failure := await self._why_not_writable(session):
                 raise UnwritableError(failure)
-            await session.timed(self._insert)
+            await self._send(session, self._insert)
             self._write_in_doubt = False
         try:
-            tag, latency = await session.timed(self._update)
+            tag, latency = await self._send(session, self._update)
             if tag != "UPDATE 1":
-                await session.timed(self._insert)  # someone removed our row
-                tag, latency = await session.timed(self._update)
+                await self._send(session, self._insert)  # someone removed our row
+                tag, latency = await self._send(session, self._update)
         except asyncpg.PostgresError as error:
             self._write_in_doubt = error.sqlstate in UNWRITABLE
             raise
         if tag != "UPDATE 1":
             raise UnwritableError(Failure(Outcome.WRONG_VALUE, f"expected UPDATE 1 of our own row, got {tag}"))
         return latency
+
+    async def _send(self, session: DatabaseSession, write: str) -> tuple[str, float]:
+        return await session.timed(fenced(write, self._lease, self._permission.fence))
 
     async def _why_not_writable(self, session: DatabaseSession) -> Failure | None:
         row = await session.row(_WHY_NOT)

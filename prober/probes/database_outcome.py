@@ -9,6 +9,7 @@ import asyncpg
 from prober.outcome import Outcome
 from prober.probes.network_outcome import Failure, UntriedError, network_failure
 from prober.probes.postgres_framing import GarbageError, OverrunError
+from prober.probes.schema import FENCED_STATE
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _BY_SQLSTATE = {
@@ -19,6 +20,8 @@ _BY_SQLSTATE = {
     "28P01": (Outcome.AUTH, "the user or password is wrong"),
     "28000": (Outcome.AUTH, "pg_hba.conf does not let this user in this way"),
     "42501": (Outcome.DENIED, "the role lacks a grant: `prober doctor` shows which"),
+    FENCED_STATE: (Outcome.DENIED, "nothing was written: this replica is not the one that writes any more"),
+    "42883": (Outcome.MISSING_SCHEMA, "a function is not there; if it is our own, run `prober doctor --setup`"),
     "42P01": (Outcome.MISSING_SCHEMA, "our own table is not there: run `prober doctor --setup`"),
     "3F000": (Outcome.MISSING_SCHEMA, "our own schema is not there: run `prober doctor --setup`"),
     "25006": (Outcome.READONLY, "it takes no writes: a standby, or default_transaction_read_only is on"),
@@ -38,7 +41,7 @@ _BY_POOLER_TEXT = (
     ("pooler is shut", Outcome.SHUTDOWN, "the pooler shuts down"),
 )
 # These a write meets every time until someone mends it, and each one counts as a rollback of the database.
-UNWRITABLE = frozenset({"25006", "42501", "42P01", "3F000"})
+UNWRITABLE = frozenset({"25006", "42501", "42P01", "42883", "3F000"})
 
 
 # A lost connection (08) and an operator's intervention (57) may meet a write, and say nothing of it.

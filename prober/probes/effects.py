@@ -64,6 +64,7 @@ class _Followed:
     service_base: float  # the service clock when the wait began
     since: float  # monotonic; answer, or start for a message whose answer is unknown
     look_at: float
+    fence: int | None  # the fencing number when the wait began
     measured: bool = True  # whether the delay of its effect means something
     gap: float = FIRST_LOOK
     absent_until: float | None = None
@@ -138,6 +139,7 @@ class EffectWatch:
                 service_base=clock,
                 since=(message.accepted or message.intended).mono,
                 look_at=current + FIRST_LOOK,
+                fence=self._permission.fence,
                 measured=measured,
                 orphan=orphans,
             )
@@ -247,6 +249,7 @@ class EffectWatch:
             absent_until=followed.absent_until,
             age=at.mono - followed.message.intended.mono,
             marked=followed.message.marked,
+            ours=self._permission.refusal(undo=True) is None and self._permission.fence == followed.fence,
         )
 
     async def _judge(self, followed: _Followed, waited: Waited, seen: Sighting, at: Instant) -> None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from prober.clock import Instant, now
 from prober.http1 import Client, Connection, Exchange, release_all
-from prober.outcome import Ask, Claim, Outcome
+from prober.outcome import Ask, Claim, Outcome, SkipReason
 from prober.probes.accept import Accept, Accepts
-from prober.probes.base import Run
+from prober.probes.base import Permission, Run, refusal_under
 from prober.result import VendorAnswer
 
 # Long enough for the staged part of every request to have left this process (seconds).
@@ -19,13 +19,17 @@ STAGED = 0.002
 
 @dataclass(slots=True, kw_only=True)
 class Heat:
-    """One order and what came of racing for it. `spread`: first to last accept released, seconds."""
+    """One order and what came of racing for it. `spread`: first to last accept released, seconds.
+
+    `held_back`: why nobody asked although everything was ready, where no write may begin.
+    """
 
     order_id: str
     routing_id: str
     released: Instant
     answers: tuple[VendorAnswer, ...] = ()
     spread: float | None = None
+    held_back: SkipReason | None = None
 
     @property
     def times(self) -> list[float]:
@@ -36,7 +40,10 @@ class Heat:
 class Lanes:
     """The connections of one run, one for each vendor: opened and warmed once, raced on as often as wanted."""
 
-    def __init__(self, client: Client, accepts: Accepts, vendors: Sequence[str], run: Run) -> None:
+    def __init__(
+        self, client: Client, accepts: Accepts, vendors: Sequence[str], run: Run, permission: Permission
+    ) -> None:
+        self._permission = permission
         self._client = client
         self._accepts = accepts
         self._vendors = vendors
@@ -54,13 +61,19 @@ class Lanes:
         if len(connections) < len(self._vendors):
             heat.answers = self._not_raced(ask)
             return Racing(self._accepts, heat, [], [], self._run.timeout)
+        fence = self._permission.fence
         accepts = [
-            self._accepts.make(self._run, heat.order_id, heat.routing_id, vendor, ask) for vendor in self._vendors
+            self._accepts.make(self._run, heat.order_id, heat.routing_id, vendor, ask, fence)
+            for vendor in self._vendors
         ]
         for accept, connection in zip(accepts, connections, strict=True):
             connection.stage(accept.request)
         # What was staged is on the wire once the loop has turned; then nothing stands between the releases.
         await asyncio.sleep(STAGED)
+        heat.held_back = refusal_under(self._permission, fence)
+        if heat.held_back is not None:
+            self.close()
+            return Racing(self._accepts, heat, [], [], self._run.timeout)
         heat.released = now()
         heat.spread = max(release_all(connections)) - heat.released.mono
         return Racing(self._accepts, heat, accepts, connections, self._run.timeout)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from prober.cap import Demand, race_requests
 from prober.clock import now
 from prober.contract import Race
-from prober.http1 import Client
+from prober.http1 import Client, Exchange
 from prober.judge.race import RaceVerdict, judge_race
 from prober.outcome import Ask, Outcome, ProbeName, RaceOutcome
 from prober.probes.accept import Accepts
@@ -22,6 +22,7 @@ from prober.probes.base import Permission, Run, Unrestricted
 from prober.probes.heat import Heat, Lanes
 from prober.probes.marks import Marks
 from prober.probes.race_witness import RaceWitness
+from prober.probes.sending import send_write
 from prober.probes.synthetic import Mark, Order
 from prober.probes.witness import NotAskable
 from prober.result import RaceHistory, RaceResult, RaceRows, VendorAnswer
@@ -93,7 +94,7 @@ class RaceProbe:
             sentence = f"the synthetic order could not be made: {why.detail}"
             verdict = RaceVerdict(RaceOutcome.SETUP_FAILED, sentence)
             return self._result(run, heat, RaceHistory(), verdict, leftovers)
-        lanes = Lanes(self._client, self._accepts, self._vendors, run)
+        lanes = Lanes(self._client, self._accepts, self._vendors, run, self._permission)
         leftovers = 0
         try:
             await lanes.race(heat, Ask.RACE)
@@ -103,10 +104,16 @@ class RaceProbe:
         finally:
             lanes.close()
             leftovers = _both(leftovers, await self._clean(order))
-        return self._result(run, heat, history, judge_race(history), leftovers)
+        return self._result(run, heat, history, self._judged(heat, history), leftovers)
 
     async def close(self) -> None:
         """Nothing is held between runs."""
+
+    def _judged(self, heat: Heat, history: RaceHistory) -> RaceVerdict:
+        if heat.held_back is None:
+            return judge_race(history)
+        sentence = f"given up before the accepts were released: writes are held back ({heat.held_back})"
+        return RaceVerdict(RaceOutcome.SETUP_FAILED, sentence)
 
     async def _create(self, order: Order, heat: Heat) -> None:
         if (refused := self._permission.refusal()) is not None:
@@ -132,11 +139,9 @@ class RaceProbe:
         history = RaceHistory(answers=heat.answers, rows=rows, page_winner=page_winner)
         if rows is None or not rows.locked_vendor or judge_race(history).outcome is not RaceOutcome.ONE_WINNER:
             return history
-        if self._permission.refusal() is not None:
-            return history
         later = [
-            await self._ask(run, heat, heat.routing_id, rows.locked_vendor, Ask.AGAIN),
-            await self._ask(run, heat, heat.routing_id, self._mark.late_vendor, Ask.LATE),
+            *await self._ask(run, heat, heat.routing_id, rows.locked_vendor, Ask.AGAIN),
+            *await self._ask(run, heat, heat.routing_id, self._mark.late_vendor, Ask.LATE),
         ]
         rows_after = await self._rows.rows(values)
         second_rows = None
@@ -146,10 +151,13 @@ class RaceProbe:
             later += second
         return replace(history, answers=(*heat.answers, *later), rows_after=rows_after, second_rows=second_rows)
 
-    async def _ask(self, run: Run, heat: Heat, routing_id: str, vendor: str, ask: Ask) -> VendorAnswer:
-        accept = self._accepts.make(run, heat.order_id, routing_id, vendor, ask)
-        exchange = await self._client.exchange(run.permit, accept.request, timeout=run.timeout)
-        return self._accepts.read(accept, exchange, heat.released.mono)
+    async def _ask(self, run: Run, heat: Heat, routing_id: str, vendor: str, ask: Ask) -> list[VendorAnswer]:
+        """What a vendor was answered; nothing where no write may begin any more."""
+        accept = self._accepts.make(run, heat.order_id, routing_id, vendor, ask, self._permission.fence)
+        sent = await send_write(
+            self._client, run.permit, self._permission, accept.fence, accept.request, timeout=run.timeout
+        )
+        return [self._accepts.read(accept, sent, heat.released.mono)] if isinstance(sent, Exchange) else []
 
     async def _second_routing(
         self, run: Run, heat: Heat, winner: str
@@ -164,8 +172,8 @@ class RaceProbe:
         except NotAskable:
             return [], None
         vendor = next(vendor for vendor in self._vendors if vendor != winner)
-        answer = await self._ask(run, heat, routing_id, vendor, Ask.SECOND)
-        return [answer], await self._rows.rows(values)
+        answers = await self._ask(run, heat, routing_id, vendor, Ask.SECOND)
+        return answers, await self._rows.rows(values)
 
     async def _held(self, run: Run, first: Heat, lanes: Lanes, history: RaceHistory) -> tuple[RaceHistory, int]:
         """Run a second heat whose row is locked until everybody has asked; what it left beside the history."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from prober.clock import Instant, now
-from prober.outcome import Outcome, ProbeName
+from prober.outcome import Outcome, ProbeName, SkipReason
 from prober.probes.base import Permission, Run, Unrestricted
 from prober.probes.network_outcome import UntriedError
 from prober.probes.redis_info import INFO, TIME, Missing, backlog_commands, read_backlog, read_info, read_time
@@ -115,6 +115,8 @@ class RedisProbe:
         await _expect(b"PONG", "PING", pack("PING"), connection, operations, "ping")
         if refused := self._permission.refusal():
             await _expect(None, "GET", pack("GET", key), connection, operations, "read")
+            if refused is SkipReason.NOT_LEADER:
+                self._unwritable = None  # whoever writes now will see whether it is over
             if self._unwritable is not None:
                 raise UntriedError(self._unwritable, refused)
             return

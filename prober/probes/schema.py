@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from prober.sql import quoted
+from prober.sql import literal, quoted
 
 if TYPE_CHECKING:
     import asyncpg
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 SCHEMA = "prober"
 HEARTBEAT = f"{SCHEMA}.heartbeat"
 MARKS = f"{SCHEMA}.marks"
+LEASE = f"{SCHEMA}.lease"
+FENCED = f"{SCHEMA}.fenced"
+# What FENCED raises; a class of SQLSTATE that PostgreSQL does not use.
+FENCED_STATE = "PF001"
 # Makes pool usage, the longest transaction, lock waits and the lag of replicas visible; pg_monitor holds it too.
 STATISTICS_ROLE = "pg_read_all_stats"
 CREATE_SCHEMA = f"CREATE SCHEMA {SCHEMA}"
@@ -73,6 +77,38 @@ OBJECTS = (
     payload jsonb NOT NULL,
     PRIMARY KEY (kind, id)
 )""",
+    ),
+    # Who may write, where replicas are elected (`prober.judge.lease`).
+    SchemaObject(
+        "TABLE",
+        "lease",
+        ("SELECT", "INSERT", "UPDATE"),
+        f"""CREATE TABLE {LEASE} (
+    name text PRIMARY KEY,
+    holder text NOT NULL,
+    fence bigint NOT NULL,
+    term interval NOT NULL,
+    expires timestamptz NOT NULL
+) WITH (fillfactor = 50)""",
+    ),
+    # First statement of a write's transaction. Whoever takes the lease waits for the transactions that passed
+    # here, so what one of them has written was written before the lease went to another.
+    SchemaObject(
+        "FUNCTION",
+        "fenced(text, bigint)",
+        ("EXECUTE",),
+        f"""CREATE FUNCTION {FENCED}(lease_name text, number bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $fenced$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('{LEASE} ' || lease_name, 0));
+    IF NOT EXISTS (SELECT FROM {LEASE} AS l
+                   WHERE l.name = lease_name AND l.fence = number AND l.expires > clock_timestamp()) THEN
+        RAISE EXCEPTION USING ERRCODE = '{FENCED_STATE}',
+            MESSAGE = format('the lease %L is not held under number %s any more', lease_name, number);
+    END IF;
+END
+$fenced$;
+REVOKE ALL ON FUNCTION {FENCED}(text, bigint) FROM PUBLIC""",  # noqa: S608 - made of constants
     ),
 )
 
@@ -160,6 +196,15 @@ def insert_heartbeat(instance: str) -> str:
 def update_heartbeat(instance: str) -> str:
     """The write of the probe: one committed update of one row."""
     return f"UPDATE {HEARTBEAT} SET beat = beat + 1, at = now() WHERE instance = {_literal(instance)}"  # noqa: S608
+
+
+def fenced(statement: str, lease: str, fence: int | None) -> str:
+    """`statement` in one transaction with the check that `fence` still holds `lease`; itself where that is None.
+
+    One message of the simple protocol: between check and write there is no way to be late. The server answers with
+    the SQLSTATE FENCED_STATE, and nothing is written, once the lease has gone to another or run out.
+    """
+    return statement if fence is None else f"SELECT {FENCED}({literal(lease)}, {fence:d});\n{statement}"
 
 
 def _literal(instance: str) -> str:

@@ -57,9 +57,9 @@ class Mark:
 
     instance: str
 
-    def header(self, run_id: str) -> str:
-        """The value of X-Synthetic-Probe."""
-        return f"{self.instance}/{run_id}"
+    def header(self, run_id: str, fence: int | None = None) -> str:
+        """The value of X-Synthetic-Probe; a write carries the fencing number where replicas are elected."""
+        return f"{self.instance}/{run_id}" + ("" if fence is None else f";fence={fence}")
 
     def body(self, run_id: str) -> str:
         """The text of a synthetic message: unique, and readable to whoever finds it in a table."""

@@ -10,12 +10,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from prober.cap import Demand
-from prober.gate import Permit
 from prober.http1 import Client, Connection, Exchange
-from prober.outcome import Mode, Outcome, ProbeName, WebhookCheck
-from prober.probes.base import Permission, Run, Unrestricted
+from prober.outcome import Mode, Outcome, ProbeName, SkipReason, WebhookCheck
+from prober.probes.base import Permission, Run, Unrestricted, refusal_under
 from prober.probes.webhook_answer import read_delivery, read_refusal
-from prober.probes.webhook_message import Message, Messages, Signing
+from prober.probes.webhook_message import Message, Messages, Request, Signing
 from prober.probes.witness import NotAskable
 from prober.result import AwaitedWebhook, WebhookResult
 
@@ -58,7 +57,7 @@ class WebhookProbe:
         if mode is Mode.NO_SIDE_EFFECTS:
             awaited, check, remark = await self._claimed(run, awaited)
         else:
-            awaited, check, remark = await self._marked(awaited)
+            awaited = await self._messages.mark(awaited)
         # A claim whose answer was lost may have been committed: its row is looked for as well.
         return replace(await self._send(run, message, mode, check, remark), awaited=awaited)
 
@@ -66,15 +65,8 @@ class WebhookProbe:
         """What may be sent right now, and what is to be said of it."""
         refused = self._permission.refusal()
         if refused is not None:
-            return WebhookCheck.PATH, f"; not delivered: {refused}"
+            return WebhookCheck.PATH, _not_delivered(refused)
         return WebhookCheck.DELIVERY, ""
-
-    async def _marked(self, awaited: AwaitedWebhook) -> tuple[AwaitedWebhook, WebhookCheck, str]:
-        """Mark a message, if that is still allowed, and say what may be sent then."""
-        check, remark = self._allowed()
-        if check is WebhookCheck.PATH:
-            return awaited, check, remark
-        return await self._messages.mark(awaited), *self._allowed()
 
     async def _claimed(self, run: Run, awaited: AwaitedWebhook) -> tuple[AwaitedWebhook, WebhookCheck, str]:
         """Claim a message, if that is still allowed, and say what may be sent then."""
@@ -85,7 +77,7 @@ class WebhookProbe:
             awaited = await self._messages.claim(awaited, run.timeout * CLAIM_SHARE)
         except NotAskable as why:
             return awaited, WebhookCheck.PATH, f"; not delivered, no claim: {why.detail}"
-        return awaited, *self._allowed()
+        return awaited, check, remark
 
     async def close(self) -> None:
         """Drop the connection that is kept where reuse is wanted."""
@@ -101,25 +93,48 @@ class WebhookProbe:
         self._full_due = run.started.mono + settings.full_every
         return Mode.FULL
 
-    async def _exchange(self, permit: Permit, request: bytes, timeout: float) -> Exchange:
-        if not self._messages.settings.reuse_connection:
-            return await self._client.exchange(permit, request, timeout=timeout)
+    async def _connection(self, run: Run) -> tuple[Connection | Exchange, bool]:
+        """A connection, and whether it was opened for this request; what prevents it, in its place."""
         if self._kept is not None and self._kept.usable:
-            self._kept.renew(permit)
-            return await self._kept.exchange(request, timeout=timeout)
-        opened = await self._client.connect(permit, timeout=timeout)
-        if isinstance(opened, Exchange):
-            return opened
-        self._kept = opened
-        return await opened.first_exchange(request, timeout=timeout)
+            self._kept.renew(run.permit)
+            return self._kept, False
+        opened = await self._client.connect(run.permit, timeout=run.timeout)
+        if isinstance(opened, Connection) and self._messages.settings.reuse_connection:
+            self._kept = opened
+        return opened, True
+
+    async def _exchange(
+        self, run: Run, message: Message, check: WebhookCheck
+    ) -> tuple[Request, Exchange, SkipReason | None]:
+        """Send what `check` says, or the path check where no write may begin once there is a connection."""
+        request = self._request(run, message, check)
+        connection, is_new = await self._connection(run)
+        if isinstance(connection, Exchange):
+            return request, connection, None
+        refused = None
+        if check is not WebhookCheck.PATH:
+            refused = refusal_under(self._permission, request.fence)
+        if refused is not None:
+            request = self._request(run, message, WebhookCheck.PATH)
+        try:
+            send = connection.first_exchange if is_new else connection.exchange
+            return request, await send(request.content, timeout=run.timeout), refused
+        finally:
+            if connection is not self._kept:
+                connection.close()
+
+    def _request(self, run: Run, message: Message, check: WebhookCheck) -> Request:
+        if check is WebhookCheck.PATH:
+            return self._messages.request(run, message, Signing.FORGED)
+        return self._messages.request(run, message, fence=self._permission.fence)
 
     async def _send(
         self, run: Run, message: Message, mode: Mode, check: WebhookCheck, remark: str = ""
     ) -> WebhookResult:
         contract = self._messages.contract
-        signing = Signing.FORGED if check is WebhookCheck.PATH else Signing.RIGHTLY
-        request = self._messages.request(run, message, signing)
-        exchange = await self._exchange(run.permit, request.content, run.timeout)
+        request, exchange, refused = await self._exchange(run, message, check)
+        if refused is not None:
+            check, remark = WebhookCheck.PATH, _not_delivered(refused)
         if check is WebhookCheck.PATH:
             outcome, detail = read_refusal(contract.path_check.refused, exchange, "a badly signed message")
             if outcome is Outcome.VIOLATION:
@@ -146,3 +161,7 @@ class WebhookProbe:
             retry_after=exchange.answer.retry_after if exchange.answer and code in (429, 503) else None,
             tls_not_after=exchange.tls_not_after,
         )
+
+
+def _not_delivered(refused: SkipReason) -> str:
+    return f"; not delivered: {refused}"

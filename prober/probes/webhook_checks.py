@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NoReturn
 
 from prober.clock import Instant
 from prober.http1 import Client, Exchange
-from prober.outcome import Mode, Outcome, ProbeName, Violation, WebhookCheck
-from prober.probes.base import Permission, Run
+from prober.outcome import Mode, Outcome, ProbeName, SkipReason, Violation, WebhookCheck
+from prober.probes.base import Permission, Run, refusal_under
+from prober.probes.sending import send_write
 from prober.probes.webhook import CLAIM_SHARE, Intend
-from prober.probes.webhook_message import Message, Messages, Request
+from prober.probes.webhook_message import Message, Messages, Request, Signing
 from prober.probes.witness import NotAskable
 from prober.result import Attempt, AwaitedWebhook, WebhookCheckResult
 
@@ -37,7 +39,7 @@ class Attempts:
     async def message(self, ordinal: int = 1, *, repeated: bool = False) -> Message:
         """A message that is written down, and claimed where the mode wants that; NotAskable if that cannot be."""
         if (refused := self._permission.refusal()) is not None:
-            raise NotAskable(Outcome.SETUP_FAILED, f"writes are held back: {refused}")
+            _held_back(refused)
         message, mode = self._messages.compose(self._run, ordinal), self._messages.settings.mode
         awaited = self._messages.awaited(self._run, message, mode, repeated=repeated)
         await self._intend(awaited)
@@ -48,9 +50,29 @@ class Attempts:
             self._awaited[message.sid] = await self._messages.mark(awaited)
         return message
 
+    def request(
+        self, message: Message, signing: Signing = Signing.RIGHTLY, *, stamp: Instant | None = None
+    ) -> Request:
+        """The request that carries a message, and the fencing number of now."""
+        fence = self._permission.fence
+        return self._messages.request(self._run, message, signing, stamp=stamp, fence=fence)
+
     async def send(self, request: Request) -> Exchange:
-        """Send one request on a connection of its own."""
-        return await self._client.exchange(self._run.permit, request.content, timeout=self._run.timeout)
+        """Send one request on a connection of its own; NotAskable where no write may begin any more."""
+        sent = await send_write(
+            self._client,
+            self._run.permit,
+            self._permission,
+            request.fence,
+            request.content,
+            timeout=self._run.timeout,
+        )
+        return sent if isinstance(sent, Exchange) else _held_back(sent)
+
+    def ready(self, request: Request) -> None:
+        """To be called right before a request is sent in another way; NotAskable as above."""
+        if (refused := refusal_under(self._permission, request.fence)) is not None:
+            _held_back(refused)
 
     def add(
         self, check: WebhookCheck, message: Message, request: Request, exchange: Exchange, read: Read
@@ -73,12 +95,17 @@ class Attempts:
                 trace_id=request.trace_id,
             )
         )
-        awaited = self._awaited[message.sid]
-        if outcome is Outcome.OK and code in self._messages.contract.accepted and awaited.accepted is None:
-            # Not of what should have been refused: such a message cannot be lost, it has only to be removed.
-            accepted = self._run.started.later(exchange.finished)
-            self._awaited[message.sid] = replace(awaited, accepted=accepted)
+        self._awaited[message.sid] = self._known(self._awaited[message.sid], exchange, outcome)
         return outcome
+
+    def _known(self, awaited: AwaitedWebhook, exchange: Exchange, outcome: Outcome) -> AwaitedWebhook:
+        """What is known of a message after one more answer: accepted counts, whatever its repeats are told."""
+        if awaited.accepted is not None or outcome is not Outcome.OK or exchange.answer is None:
+            # What was taken although it should have been refused cannot be lost; it has only to be removed.
+            return awaited
+        if exchange.answer.status in self._messages.contract.accepted:
+            return replace(awaited, accepted=self._run.started.later(exchange.finished), refused=False)
+        return replace(awaited, refused=True)
 
     def result(self, probe: ProbeName, violations: Sequence[Violation]) -> WebhookCheckResult:
         """All of it."""
@@ -90,8 +117,12 @@ class Attempts:
             outcome = failed.outcome
         return self._result(probe, outcome, "; ".join(a.told for a in self._attempts), tuple(violations))
 
-    def not_asked(self, probe: ProbeName, why: NotAskable) -> WebhookCheckResult:
-        """Without a claim nothing may be sent that could be taken."""
+    def not_asked(
+        self, probe: ProbeName, why: NotAskable, violations: Sequence[Violation] = ()
+    ) -> WebhookCheckResult:
+        """Without a claim nothing may be sent that could be taken; what was found by then stays found."""
+        if violations:
+            return self.result(probe, violations)
         return self._result(probe, Outcome.SETUP_FAILED, f"not sent: {why.detail}", ())
 
     def _result(
@@ -107,10 +138,9 @@ class Attempts:
             mode=self._messages.settings.mode,
             attempts=tuple(self._attempts),
             violations=violations,
-            awaited=tuple(replace(a, refused=self._is_refused(a)) for a in self._awaited.values()),
+            awaited=tuple(self._awaited.values()),
         )
 
-    def _is_refused(self, message: AwaitedWebhook) -> bool:
-        """Whether every request that carried it got a definite no: one of them may not speak for the others."""
-        codes = [attempt.code for attempt in self._attempts if attempt.message_sid == message.message_sid]
-        return bool(codes) and all(code is not None and 400 <= code < 500 for code in codes)
+
+def _held_back(refused: SkipReason) -> NoReturn:
+    raise NotAskable(Outcome.SETUP_FAILED, f"writes are held back: {refused}")

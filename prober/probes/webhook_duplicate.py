@@ -43,11 +43,11 @@ class DuplicateProbe:
         try:
             message = await attempts.message(1, repeated=True)
             for _ in range(2):
-                request = self._messages.request(run, message)
+                request = attempts.request(message)
                 self._add(attempts, message, request, await attempts.send(request))
             message = await attempts.message(2, repeated=True)
-            requests = [self._messages.request(run, message) for _ in range(AT_ONCE)]
-            for request, exchange in zip(requests, await self._at_once(run, requests), strict=True):
+            requests = [attempts.request(message) for _ in range(AT_ONCE)]
+            for request, exchange in zip(requests, await self._at_once(run, attempts, requests), strict=True):
                 self._add(attempts, message, request, exchange)
         except NotAskable as why:
             return attempts.not_asked(self.name, why)
@@ -60,13 +60,14 @@ class DuplicateProbe:
         read = read_delivery(self._messages.contract, exchange)
         attempts.add(WebhookCheck.DUPLICATE, message, request, exchange, read)
 
-    async def _at_once(self, run: Run, requests: list[Request]) -> list[Exchange]:
+    async def _at_once(self, run: Run, attempts: Attempts, requests: list[Request]) -> list[Exchange]:
         opened = await asyncio.gather(*(self._client.connect(run.permit, timeout=run.timeout) for _ in requests))
         connections = [each for each in opened if isinstance(each, Connection)]
         try:
             for connection, request in zip(connections, requests, strict=False):
                 connection.stage(request.content)
             await asyncio.sleep(STAGED)
+            attempts.ready(requests[0])
             release_all(connections)
             answered = iter(await asyncio.gather(*(c.answer(timeout=run.timeout) for c in connections)))
         finally:

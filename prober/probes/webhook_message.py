@@ -55,6 +55,7 @@ class Request:
 
     content: bytes
     trace_id: str
+    fence: int | None  # the fencing number that it carries
 
 
 class Messages:
@@ -126,16 +127,18 @@ class Messages:
         *,
         stamp: Instant | None = None,
         signed_url: str | None = None,
+        fence: int | None = None,
     ) -> Request:
         """The request that carries a message; `stamp` goes into the contract's replay header.
 
-        `signed_url` is signed in place of the configured public URL.
+        `signed_url` is signed in place of the configured public URL. `fence`: the number under which a write is
+        sent; a path check is none.
         """
         trace_id, traceparent = new_trace()
         headers = {
             **self.contract.headers,
             "Content-Type": "application/x-www-form-urlencoded",
-            HEADER: self._mark.header(run.id),
+            HEADER: self._mark.header(run.id, fence),
             "traceparent": traceparent,
         }
         if signing is not Signing.NOT:
@@ -148,4 +151,5 @@ class Messages:
         return Request(
             content=build_request("POST", self._endpoint, self.contract.path, headers, content),
             trace_id=trace_id,
+            fence=fence,
         )

@@ -6,6 +6,7 @@ judged where the target's own clock (its Date header) is far from ours.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
 
 from prober.cap import Demand
@@ -55,12 +56,12 @@ class ReplayProbe:
         try:
             message = await attempts.message(1)
             old = Instant(run.started.mono, run.started.wall - self._replay.too_old - BEYOND)
-            request = self._messages.request(run, message, stamp=old)
+            request = attempts.request(message, stamp=old)
             exchange = await attempts.send(request)
             read = self._read_replay(exchange, run, "an old message")
             outcomes.append(attempts.add(WebhookCheck.REPLAY, message, request, exchange, read))
             message = await attempts.message(2)
-            request = self._messages.request(run, message, stamp=run.started)
+            request = attempts.request(message, stamp=run.started)
             first = await attempts.send(request)
             read = read_delivery(self._messages.contract, first)
             if attempts.add(WebhookCheck.REPLAY, message, request, first, read) is Outcome.OK:
@@ -68,9 +69,8 @@ class ReplayProbe:
                 read = self._read_replay(again, run, "a message that had been taken before")
                 outcomes.append(attempts.add(WebhookCheck.REPLAY, message, request, again, read))
         except NotAskable as why:
-            return attempts.not_asked(self.name, why)
-        replayed = Outcome.VIOLATION in outcomes
-        return attempts.result(self.name, [Violation.REPLAY_ACCEPTED] if replayed else [])
+            return attempts.not_asked(self.name, why, _violations(outcomes))
+        return attempts.result(self.name, _violations(outcomes))
 
     async def close(self) -> None:
         """Nothing is held between runs."""
@@ -81,6 +81,10 @@ class ReplayProbe:
         if outcome is Outcome.VIOLATION and skew is not None and abs(skew) > SKEW:
             return Outcome.NOT_KNOWN, f"{told}, but its clock is {skew:+.0f} s from ours: not judged"
         return outcome, told
+
+
+def _violations(outcomes: Sequence[Outcome]) -> list[Violation]:
+    return [Violation.REPLAY_ACCEPTED] if Outcome.VIOLATION in outcomes else []
 
 
 def clock_skew(exchange: Exchange, at: Instant) -> float | None:

@@ -42,13 +42,13 @@ class SignatureProbe:
         try:
             for ordinal, (check, signing, violation, what) in enumerate(CASES, 1):
                 message = await attempts.message(ordinal)
-                request = self._messages.request(run, message, signing)
+                request = attempts.request(message, signing)
                 exchange = await attempts.send(request)
                 read = read_refusal(refused, exchange, what)
                 if attempts.add(check, message, request, exchange, read) is Outcome.VIOLATION:
                     violations.append(violation)
         except NotAskable as why:
-            return attempts.not_asked(self.name, why)
+            return attempts.not_asked(self.name, why, violations)
         return attempts.result(self.name, violations)
 
     async def close(self) -> None:

@@ -11,12 +11,16 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from prober.outcome import Outcome
+from prober.probes.base import Permission, Unrestricted
 from prober.probes.database_outcome import database_failure
 from prober.probes.database_session import MARK, DatabaseAddress, DatabaseSession, open_database
-from prober.sql import Sql
+from prober.probes.schema import fenced
+from prober.sql import Sql, literal
 
 # The prober must stay a small guest: claims, effects and races share these.
 MAX_CONNECTIONS = 3
+# The server gives a write up this much (seconds) after we have, so that none lingers there and holds locks.
+LINGER = 1.0
 # A lock of ours is never held longer than this, whatever becomes of us (milliseconds).
 HELD_AT_MOST_MS = 1000
 
@@ -37,10 +41,22 @@ class Witness:
 
     Not asyncpg's pool: that one waits for a cancelled query to be acknowledged, which a frozen server never
     does. Here a connection that was cut short is dropped, and the server rolls back what it had begun.
+
+    Writes are held back only by who may write at all (`permission`, asked for an undo); `lease` is the name under
+    which their fencing number stands in the database.
     """
 
-    def __init__(self, address: DatabaseAddress, *, instance: str) -> None:
+    def __init__(
+        self,
+        address: DatabaseAddress,
+        *,
+        instance: str,
+        permission: Permission | None = None,
+        lease: str = "",
+    ) -> None:
         self._address = address
+        self._permission = permission or Unrestricted()
+        self._lease = lease
         self._application_name = f"{MARK}{instance}"
         self._idle: list[DatabaseSession] = []
         self._places = asyncio.Semaphore(MAX_CONNECTIONS)
@@ -59,15 +75,19 @@ class Witness:
         return rows
 
     async def run(self, statements: Sequence[Sql], values: Values, *, timeout: float) -> None:
-        """Run statements in one transaction; all or nothing."""
-        prepared = [(sql.query, sql.arguments(values)) for sql in statements]
+        """Run statements in one transaction; all or nothing.
+
+        They are one message of the simple protocol, which the server runs as one transaction (manual, 55.2.2.1):
+        one round trip, no transaction left open whatever happens on the way, and safe through a pooler.
+        """
+        try:
+            literals = {name: literal(values[name]) for sql in statements for name in sql.parameters}
+        except ValueError as error:
+            raise NotAskable(Outcome.ERROR, f"a value cannot be sent to {self._address}: {error}") from error
+        bound = f"SET LOCAL statement_timeout = {int((timeout + LINGER) * 1000)}"
+        writes = ";\n".join([bound, *(sql.filled(literals) for sql in statements)])
         async with self._session(timeout) as session:
-            if len(prepared) > 1:
-                await session.timed("BEGIN")
-            for query, arguments in prepared:
-                await session.rows(query, *arguments)
-            if len(prepared) > 1:
-                await session.timed("COMMIT")
+            await session.timed(self._allowed(writes))
 
     @asynccontextmanager
     async def hold(self, sql: Sql, values: Values, *, timeout: float) -> AsyncIterator[None]:
@@ -77,7 +97,8 @@ class Witness:
         """
         arguments = sql.arguments(values)
         async with self._session(timeout) as session:
-            await session.timed(f"BEGIN; SET LOCAL idle_in_transaction_session_timeout = {HELD_AT_MOST_MS}")
+            bound = f"SET LOCAL idle_in_transaction_session_timeout = {HELD_AT_MOST_MS}"
+            await session.timed(f"BEGIN;\n{self._allowed(bound)}")
             if not await session.rows(sql.query, *arguments):
                 raise NotAskable(Outcome.ERROR, "the row to lock is not there")
             yield
@@ -91,6 +112,12 @@ class Witness:
         if not isinstance(number, int):
             raise NotAskable(Outcome.ERROR, f"a statement of the contract returned {number!r}; expected a count")
         return number
+
+    def _allowed(self, statement: str) -> str:
+        """What is to be sent to write, right now; NotAskable where this replica may not."""
+        if (refused := self._permission.refusal(undo=True)) is not None:
+            raise NotAskable(Outcome.DENIED, f"not written: {refused}")
+        return fenced(statement, self._lease, self._permission.fence)
 
     async def close(self) -> None:
         """Drop every connection at once."""
@@ -107,7 +134,7 @@ class Witness:
         except BaseException as error:
             if session is not None:
                 session.drop()
-            if not isinstance(error, Exception):
+            if not isinstance(error, Exception) or isinstance(error, NotAskable):
                 raise
             failure = database_failure(error, str(self._address))
             raise NotAskable(failure.outcome, failure.detail) from error

@@ -10,6 +10,7 @@ from prober.event import (
     Outage,
     OutageChanged,
     ProbeRan,
+    ProbeSkipped,
     Started,
     ViolationFound,
     ViolationsStand,
@@ -17,7 +18,7 @@ from prober.event import (
     WinRate,
     WritesRestricted,
 )
-from prober.outcome import OutageState, ProbeName, Settlement, Violation
+from prober.outcome import OutageState, ProbeName, Settlement, SkipReason, Violation
 
 # The prober's loop reports several times within this; a stop of the world this long is no small hiccup.
 ALIVE_WITHIN = 5.0
@@ -30,6 +31,7 @@ class Board:
     def __init__(self) -> None:
         self.started: Started | None = None
         self.last_runs: dict[ProbeName, ProbeRan] = {}
+        self.left_to_others: set[ProbeName] = set()  # probes that another replica ran in our place
         self.outages: dict[ProbeName, Outage] = {}
         self.recent_outages: deque[Outage] = deque(maxlen=RECENT_OUTAGES)  # that have ended, the newest last
         self.violations: dict[Violation, int] = {}
@@ -51,6 +53,8 @@ class Board:
                 self.restricted = event.sentence if event.paused or event.maintenance else None
             case ProbeRan():
                 self.last_runs[event.result.probe] = event
+            case ProbeSkipped(reason=SkipReason.NOT_LEADER):
+                self.left_to_others.add(event.probe)
             case OutageChanged(state=OutageState.UP):
                 self.outages.pop(event.probe, None)
                 if event.outage is not None and event.outage.ended is not None:
@@ -93,7 +97,11 @@ class Board:
         return None
 
     def not_yet_run(self) -> tuple[ProbeName, ...] | None:
-        """Name the probes that have not run once; None when not even their names are known."""
+        """Name the probes that have not run once; None when not even their names are known.
+
+        Not those that another replica runs: one that may not write is ready when it watches.
+        """
         if self.started is None:
             return None
-        return tuple(probe for probe in self.started.probes if probe not in self.last_runs)
+        had_their_turn = self.last_runs.keys() | self.left_to_others
+        return tuple(probe for probe in self.started.probes if probe not in had_their_turn)

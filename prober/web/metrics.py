@@ -8,11 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import prober
+from prober.clock import boottime
 from prober.event import (
     CapHit,
     Event,
     EventsDropped,
     JournalFailed,
+    Leading,
     Leftovers,
     LoopLag,
     Outage,
@@ -43,14 +45,20 @@ _RACE_KINDS = frozenset(Violation(outcome.value) for outcome in RACE_VIOLATIONS)
 
 
 class Metrics:
-    """All metrics of one prober. `clock` is monotonic seconds and is asked at scrapes only.
+    """All metrics of one prober. `clock` is monotonic seconds, `lease_clock` those of CLOCK_BOOTTIME; both are
+    asked at scrapes only.
 
     `record` takes events in the order in which they were sent. A second `Started` (a reload) adds what is new
     and sets nothing back.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        lease_clock: Callable[[], float] = boottime,
+    ) -> None:
         self.series = Series(clock)
+        self._lease_clock = lease_clock
         self.series.put(probing.BUILD_INFO, 1, prober.__version__, platform.python_version())
         self._results = ResultRecorder(self.series)
         self._outages: dict[ProbeName, OutageHistory] = {}
@@ -66,6 +74,7 @@ class Metrics:
             WinRate: self._win_rate,
             ViolationFound: self._violation_found,
             ViolationsStand: self._violations_stand,
+            Leading: self._leading,
             LoopLag: self._loop_lag,
             JournalFailed: self._journal_failed,
             Leftovers: self._leftovers,
@@ -170,6 +179,12 @@ class Metrics:
         for kind in Violation:
             self.series.put(probing.OPEN_VIOLATIONS, event.open.get(kind, 0), kind)
             self.series.put(probing.KNOWN_VIOLATIONS, event.known.get(kind, 0), kind)
+
+    def _leading(self, event: Leading) -> None:
+        # A prober that is frozen tells nothing of the end of its lease, and must not pass for the one that writes.
+        self.series.compute(
+            probing.LEADER, by=lambda _: float(event.leading and self._lease_clock() < event.until)
+        )
 
     def _loop_lag(self, event: LoopLag) -> None:
         self.series.observe(probing.LOOP_LAG, event.seconds)

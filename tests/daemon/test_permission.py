@@ -140,3 +140,36 @@ async def test_what_holds_is_told_at_the_start_and_when_it_changes(tmp_path: Pat
     finally:
         telling.cancel()
     assert [event.paused for event in told if isinstance(event, WritesRestricted)][:3] == [False, True, False]
+
+
+class Writer:
+    """The part in an election: it writes or it does not, under number 7."""
+
+    fence = 7
+
+    def __init__(self, writes: bool) -> None:
+        self.writes = writes
+
+    def refusal(self, *, undo: bool = False) -> SkipReason | None:
+        return None if self.writes else SkipReason.NOT_LEADER
+
+
+@pytest.mark.parametrize(
+    ("writes", "paused", "refused", "undoing"),
+    [
+        (True, False, None, None),
+        (True, True, SkipReason.PAUSED, None),
+        (False, False, SkipReason.NOT_LEADER, SkipReason.NOT_LEADER),
+        (False, True, SkipReason.NOT_LEADER, SkipReason.NOT_LEADER),
+    ],
+)
+def test_who_is_not_the_writer_writes_nothing_and_undoes_nothing(
+    tmp_path: Path, writes: bool, paused: bool, refused: SkipReason | None, undoing: SkipReason | None
+) -> None:
+    configured = Pause(until=at(100).wall, reason="") if paused else None
+    permission = WritePermission([Paused(tmp_path, configured, at(0))], Writer(writes), clock=lambda: at(1))
+    assert (permission.refusal(), permission.refusal(undo=True), permission.fence) == (refused, undoing, 7)
+
+
+def test_without_an_election_writes_carry_no_number(tmp_path: Path) -> None:
+    assert WritePermission([Paused(tmp_path, None, at(0))]).fence is None

@@ -14,8 +14,11 @@ from prober.outcome import Settlement
 ABSENT, THERE = Sighting(effects=0, done=False), Sighting(effects=1, done=True)
 
 
-def waited(elapsed: float, service: float | None = None, absent_until: float | None = None) -> Waited:
-    return Waited(elapsed=elapsed, service_time=elapsed if service is None else service, absent_until=absent_until)
+def waited(
+    elapsed: float, service: float | None = None, absent_until: float | None = None, *, ours: bool = True
+) -> Waited:
+    service_time = elapsed if service is None else service
+    return Waited(elapsed=elapsed, service_time=service_time, absent_until=absent_until, ours=ours)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +33,9 @@ def waited(elapsed: float, service: float | None = None, absent_until: float | N
         (waited(120.0, service=60.0), ABSENT, False, Settlement.LOST),
         (waited(90.0, service=30.0), THERE, False, Settlement.NOT_KNOWN),
         (waited(90.0, service=30.0, absent_until=20.0), THERE, False, Settlement.LATE),
+        (waited(60.0, ours=False), ABSENT, False, Settlement.NOT_KNOWN),
+        (waited(59.9, ours=False), ABSENT, False, None),
+        (waited(1.0, ours=False), THERE, False, Settlement.DONE),
         (waited(70.0), THERE, True, Settlement.LATE),
         (waited(70.0), ABSENT, True, None),
     ],

@@ -22,6 +22,7 @@ from prober.config.load import load_config
 from prober.config.model import Config
 from prober.contract import Claimed, Contract, Full, Repeats
 from prober.daemon.assembly import Assembled, Intentions, assemble, load_contract
+from prober.daemon.leadership import leadership_of
 from prober.daemon.once import check_once
 from prober.demo.process import Owner
 from prober.demo.redis_server import RedisServer, TlsFiles
@@ -80,6 +81,7 @@ def document_of(stack: Stack, mode: Mode) -> dict[str, Any]:
     document["probes"]["webhook"] |= {"mode": mode.value, "from_number": FROM_NUMBER}
     # Without an outage of its own a test would wait for it.
     document["target"]["app_role"] = "postgres"
+    document["election"] = {"enabled": True, "lease": "1m"}
     return document
 
 
@@ -97,8 +99,12 @@ async def nothing(*_: object) -> None:
 
 async def shortcomings(config: Config, contract: Contract) -> list[str]:
     """Run every probe, a race, the effect and clean-up of a message, and the look at the fixtures: what fails."""
-    assembled = assemble(config, contract, Intentions(webhook=nothing, order=nothing), Unrestricted())
-    found: list[str] = []
+    leadership = leadership_of(config, lambda _: None)
+    assert leadership is not None
+    await leadership.try_once()
+    await leadership.ask_once()  # a renewal
+    found = [] if leadership.refusal() is None else ["the lease is not to be had"]
+    assembled = assemble(config, contract, Intentions(webhook=nothing, order=nothing), leadership)
     try:
         for watched in assembled.watched:
             for urgent in (False, True) if watched.tracking and watched.tripwire else (False,):
@@ -135,6 +141,7 @@ async def shortcomings(config: Config, contract: Contract) -> list[str]:
             found.append(why.detail)
     finally:
         await assembled.close()
+        await leadership.give_back()
     return found
 
 

@@ -20,6 +20,7 @@ from prober.demo.process import Owner
 from prober.demo.stack import PUBLIC_URL, WEBHOOK_PATH, Stack
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.record import Kind
+from prober.probes.schema import OBJECTS
 from prober.probes.synthetic import Mark
 from tests.system.daemon_stack import config_of, fast_stack, nothing_of_ours
 from tests.system.deployed import PASSWORD, acl_rules, block
@@ -395,7 +396,8 @@ async def test_no_schema_and_no_fixtures_until_they_are_made(stack: Stack) -> No
 
     code, out, _ = await run(stack, "doctor", "--setup", "--yes")
     assert code == FINE
-    assert "made: schema prober, table prober.heartbeat, table prober.marks, the heartbeat of demo, a synth" in out
+    assert "made: schema prober, table prober.heartbeat, table prober.marks, table prober.lease, " in out
+    assert "the heartbeat of demo, a synthetic retailer" in out
     walk = await doctor(stack)
     assert (walk.code, walk.bad()) == (FINE, [])
 
@@ -406,8 +408,8 @@ async def test_no_schema_and_no_fixtures_until_they_are_made(stack: Stack) -> No
 
     code, out, _ = await run(stack, "doctor", "--setup", "--json", change=probe("race", vendors=7))
     items = json.loads(out)["items"]
-    assert [item["there"] for item in items] == [True] * (len(items) - 1) + [False]
-    assert "2 of 8 missing" in items[3]["name"]
+    assert [item["there"] for item in items] == [True] * (2 + len(OBJECTS)) + [False]
+    assert "2 of 8 missing" in items[-1]["name"]
 
 
 async def test_a_person_at_a_terminal_is_asked(stack: Stack) -> None:

@@ -80,10 +80,10 @@ async def test_a_new_table_and_a_new_function_of_ours_are_one_entry_each(
     table = schema.SchemaObject("TABLE", "more", ("SELECT", "DELETE"), "CREATE TABLE prober.more (id text)")
     function = schema.SchemaObject(
         "FUNCTION",
-        "fenced(text, bigint)",
+        "another(text, bigint)",
         ("EXECUTE",),
-        "CREATE FUNCTION prober.fenced(text, bigint) RETURNS bool LANGUAGE sql AS 'SELECT true';"
-        "REVOKE EXECUTE ON FUNCTION prober.fenced(text, bigint) FROM PUBLIC",
+        "CREATE FUNCTION prober.another(text, bigint) RETURNS bool LANGUAGE sql AS 'SELECT true';"
+        "REVOKE EXECUTE ON FUNCTION prober.another(text, bigint) FROM PUBLIC",
     )
     file = tmp_path / "config.yaml"
     file.write_text(MINIMAL)
@@ -101,5 +101,5 @@ async def test_a_new_table_and_a_new_function_of_ours_are_one_entry_each(
             assert await asker.lacks(function) == ["EXECUTE"]
             for grant in schema.grants(role):
                 await connection.execute(grant)
-            assert [await asker.lacks(each) for each in schema.OBJECTS] == [[], [], []]
+            assert [await asker.lacks(each) for each in schema.OBJECTS] == [[]] * len(schema.OBJECTS)
             session.drop()

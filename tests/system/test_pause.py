@@ -20,7 +20,7 @@ from prober.demo.stack import WEBHOOK_PATH, Stack
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.record import Kind
 from prober.pause import FILE_NAME
-from tests.system.daemon_stack import TABLES, config_of, fast_stack, no_trace, rows, watcher_on
+from tests.system.daemon_stack import config_of, fast_stack, no_trace, rows, watcher_on
 from tests.system.watching import Scrape, Watched, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -351,4 +351,4 @@ async def test_the_config_holds_back_all_writes(stack: Stack, control: ControlCl
 
 
 async def _none(stack: Stack) -> bool:
-    return not any((await rows(stack, *TABLES)).values())
+    return not any((await rows(stack)).values())

@@ -189,11 +189,11 @@ def changed(state: OutageState, what: Outage, mono: float = 0.0) -> OutageChange
 
 
 class Scraped:
-    """Metrics with a clock that the test sets."""
+    """Metrics with a clock that the test sets; that of leases is the same."""
 
     def __init__(self, *events: Any, now: float = 100.0) -> None:
         self.now = now
-        self.metrics = Metrics(clock=lambda: self.now)
+        self.metrics = Metrics(clock=lambda: self.now, lease_clock=lambda: self.now)
         for event in events:
             self.metrics.record(event)
 

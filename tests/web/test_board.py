@@ -8,8 +8,8 @@ import re
 
 import pytest
 
-from prober.event import Event, LoopLag, ViolationFound
-from prober.outcome import OutageState, Outcome, ProbeName, Violation
+from prober.event import Event, LoopLag, ProbeSkipped, ViolationFound
+from prober.outcome import OutageState, Outcome, ProbeName, SkipReason, Violation
 from prober.web.board import ALIVE_WITHIN, Board
 from prober.web.page import CONTENT_SECURITY_POLICY, render
 from tests.web.event_samples import at, changed, outage, ran, redis, started
@@ -32,6 +32,16 @@ def test_healthy_as_long_as_the_loop_ticks() -> None:
     board.record(LoopLag(seconds=0.0, at=at(100.0)))
     assert board.trouble(100.0 + ALIVE_WITHIN) is None
     assert board.trouble(107.5) == "the prober's event loop has not ticked for 7.5 s (allowed 5 s)"
+
+
+def test_ready_without_the_probes_that_another_replica_runs() -> None:
+    board = board_of(started(probes={ProbeName.REDIS: 1.0, ProbeName.RACE: 1.0}))
+    board.record(ProbeSkipped(probe=ProbeName.RACE, reason=SkipReason.RATE_LIMITED))
+    assert board.not_yet_run() == (ProbeName.REDIS, ProbeName.RACE)
+    board.record(ProbeSkipped(probe=ProbeName.RACE, reason=SkipReason.NOT_LEADER))
+    assert board.not_yet_run() == (ProbeName.REDIS,)
+    board.record(ran(redis()))
+    assert board.not_yet_run() == ()
 
 
 def test_results_alone_do_not_make_it_healthy() -> None:

@@ -7,6 +7,7 @@ import pytest
 from prober.event import (
     EventsDropped,
     JournalFailed,
+    Leading,
     Leftovers,
     LoopLag,
     ProbeSkipped,
@@ -228,3 +229,21 @@ def test_a_probe_that_does_not_run_has_no_metrics_of_its_own() -> None:
 
 def test_before_the_start_only_the_build_is_known() -> None:
     assert {name for name, _ in Scraped().samples()} == {"prober_build_info"}
+
+
+def test_leads_until_the_lease_runs_out_whatever_is_heard_of_it() -> None:
+    scraped = Scraped(started(), now=100.0)
+    assert scraped.value("prober_leader") is None
+    scraped.metrics.record(Leading(leading=True, at=at(100.0), until=110.0, fence=7))
+    assert scraped.value("prober_leader") == 1
+    scraped.now = 110.0
+    assert scraped.value("prober_leader") == 0
+    scraped.metrics.record(Leading(leading=True, at=at(110.0), until=120.0, fence=7))
+    assert scraped.value("prober_leader") == 1
+    scraped.metrics.record(Leading(leading=False, at=at(111.0)))
+    assert scraped.value("prober_leader") == 0
+
+
+def test_without_an_election_it_always_leads() -> None:
+    scraped = Scraped(started(), Leading(leading=True, at=at(100.0)), now=1e9)
+    assert scraped.value("prober_leader") == 1

@@ -149,6 +149,12 @@ LEFTOVERS = Metric(
     probes=_SYNTHETIC | {ProbeName.REDIS},
 )
 
+LEADER = Metric(
+    name="prober_leader",
+    kind=Kind.GAUGE,
+    group=Group.PROBER,
+    help="1 while this replica may write to the target: it holds the lease, or there is no election; else 0.",
+)
 RATE_CAP_HITS = Metric(
     name="prober_rate_cap_hits_total",
     kind=Kind.COUNTER,
