@@ -156,8 +156,8 @@ class _Cleanup:
             # Before the journal: what is marked later is in it by then.
             found = await marks.found(timeout=ASK_TIMEOUT)
             left = Left() if self._journal is None else self._journal.ask(_question())
-            orders = await self._orders(witness, marks, _orders(self._of_journal(left), found, self._mark))
-            messages = await self._messages(marks, _messages(self._of_journal(left), found, self._mark))
+            orders = await self._orders(witness, marks, _orders(self._of_journal(left), found, marks))
+            messages = await self._messages(marks, _messages(self._of_journal(left), found, marks))
         except NotAskable as why:
             return dict.fromkeys((Leftover.ORDERS, Leftover.MESSAGES), Swept(not_known=why.detail, failed=True))
         return {Leftover.ORDERS: orders, Leftover.MESSAGES: messages}
@@ -276,23 +276,23 @@ def _question() -> partial[Left]:
     return partial(read_left, now=now(), boot_id=read_boot_id())
 
 
-def _orders(known: Iterable[_Thing], found: FoundMarks, ours: Mark) -> list[_Thing]:
+def _orders(known: Iterable[_Thing], found: FoundMarks, marks: Marks) -> list[_Thing]:
     """Every order that may stand, from the journal and from the marks; the age by the database's clock."""
     things = {thing.order.id: thing for thing in known if thing.order is not None}
     for mark in found.marks:
         if mark.order is not None:
-            things[mark.id] = _marked(things.get(mark.id), mark.age, mark.kind, mark.owner == ours.instance)
+            things[mark.id] = _marked(things.get(mark.id), mark.age, mark.kind, marks.are_of(mark.owner))
             things[mark.id] = replace(things[mark.id], order=mark.order)
     return _as_marked(things.values(), found)
 
 
-def _messages(known: Iterable[_Thing], found: FoundMarks, ours: Mark) -> list[_Thing]:
+def _messages(known: Iterable[_Thing], found: FoundMarks, marks: Marks) -> list[_Thing]:
     """Every message that may have rows, in the same way."""
     things = {thing.message.message_sid: thing for thing in known if thing.message is not None}
     for mark in found.marks:
         if mark.message is not None:
             before = things.get(mark.id)
-            marked = _marked(before, mark.age, mark.kind, mark.owner == ours.instance)
+            marked = _marked(before, mark.age, mark.kind, marks.are_of(mark.owner))
             things[mark.id] = marked if before is not None else replace(marked, message=mark.message)
     return _as_marked(things.values(), found)
 

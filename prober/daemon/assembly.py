@@ -26,7 +26,7 @@ from prober.probes.database_session import DatabaseAddress
 from prober.probes.database_stats import AppPool
 from prober.probes.database_tripwire import DatabaseTripwire
 from prober.probes.health import HealthProbe
-from prober.probes.marks import Marks
+from prober.probes.marks import Marks, owner_of
 from prober.probes.race import RaceProbe, RaceSettings
 from prober.probes.redis import RedisProbe
 from prober.probes.redis_session import RedisAddress
@@ -107,12 +107,12 @@ def assemble(
 ) -> Assembled:
     """Make every probe that the config enables; each asks `permission` before it writes.
 
-    `owner` is who marks what they make (default: our instance).
+    `owner` is who marks what they make (default: this instance).
     """
     mark = Mark(config.instance)
     client = target_client(config)
     witness = target_witness(config, permission)
-    marks = None if witness is None else Marks(witness, owner or config.instance)
+    marks = None if witness is None else Marks(witness, owner or _owner(config))
     gate = make_gate(config, contract)
     watched = [
         *_webhook(config, contract, mark, client, marks, intend, permission),
@@ -122,6 +122,10 @@ def assemble(
         *_health(config, contract, mark, client, gate),
     ]
     return Assembled(watched=tuple(watched), gate=gate, witness=witness, marks=marks)
+
+
+def _owner(config: Config) -> str:
+    return owner_of(config.instance, config.election.name if config.election.enabled else None)
 
 
 def target_client(config: Config) -> Client:

@@ -236,7 +236,7 @@ class Daemon:
             deadline=probes.webhook.processing_deadline,
             orphan_age=self._config.cleanup.orphan_age,
         )
-        return OrphanSweep(assembled.marks, self._config.instance, limits, orders=sweep, effects=effects)
+        return OrphanSweep(assembled.marks, limits, self._permission, orders=sweep, effects=effects)
 
     def _violations(self, restored: Restored) -> ViolationWatch:
         violations = ViolationWatch(

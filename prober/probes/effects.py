@@ -206,11 +206,21 @@ class EffectWatch:
             }
             await self._judge_all([self._followed[message.message_sid] for message in group], seen)
             await self._note_accepted(group)
-        over = [f.message for f in due if self._is_over(f)]
-        for group in grouped(over) if self._permission.refusal() is None else []:
-            await self._clean(group)
+        over = [f for f in due if self._is_over(f)]
+        if self._permission.refusal() is None:
+            for group in grouped(f.message for f in over):
+                await self._clean(group)
+        else:
+            self._leave_orphans(over)
         self._looked.set()
         self._postpone(due)
+
+    def _leave_orphans(self, over: Iterable[_Followed]) -> None:
+        """Leave what is not ours to who may write; by its mark it is found again."""
+        for followed in over:
+            if followed.orphan:
+                self._followed.pop(followed.message.message_sid, None)
+        self._tell_left()
 
     async def _judge_all(self, followed: Sequence[_Followed], seen: Mapping[str, Sighting]) -> None:
         """Judge messages by one look at all of them, and those that are overdue by their marks too."""

@@ -71,8 +71,8 @@ _ALL = Sql.parse(
     _COLUMNS,
 )
 
-# A part of a prober that is no daemon (a check) marks as `instance/part`.
-_INSTANCE = re.compile(r"(?P<name>[a-z0-9-]{1,64})(/[a-z]+)?")
+# As `owner_of` writes it; a part of a prober that is no daemon (a check) marks as `instance/part`.
+_OWNER = re.compile(r"(?P<name>[a-z0-9-]{1,64})(@(?P<lease>[A-Za-z0-9._-]+))?(/[a-z]+)?")
 _SID = re.compile(r"SM[0-9a-f]{32}")
 
 
@@ -104,11 +104,16 @@ class FoundMarks:
     strange: int = 0
 
 
+def owner_of(instance: str, lease: str | None) -> str:
+    """Who marks: an instance, with the lease that it stands for where replicas are elected."""
+    return instance if lease is None else f"{instance}@{re.sub('[^A-Za-z0-9._-]', '-', lease)}"
+
+
 class Marks:
     """Writes, removes and reads marks; every call raises NotAskable and nothing else.
 
     Where the table is not there, or not granted, everything works without marks, and that is said once: what was
-    left is then known to our own journal alone. `owner` is our instance.
+    left is then known to our own journal alone. `owner` is what `owner_of` says of us.
     """
 
     def __init__(self, witness: Witness, owner: str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -119,6 +124,13 @@ class Marks:
         self._look_at = 0.0
         self._alone_at = 0.0
         self._said = False
+
+    def are_of(self, owner: str) -> bool:
+        """Whether what `owner` marked is ours to finish: of our instance, or of a replica of the same election."""
+        ours, theirs = _OWNER.fullmatch(self._owner), _OWNER.fullmatch(owner)
+        if ours is None or theirs is None or "/" in owner:
+            return owner == self._owner
+        return ours["name"] == theirs["name"] or (ours["lease"] is not None and ours["lease"] == theirs["lease"])
 
     @property
     def witness(self) -> Witness:
@@ -239,7 +251,7 @@ def read_mark(row: Mapping[str, object], at: Instant) -> FoundMark | None:
     """
     owner, run_id, age = str(row["instance"]), str(row["run_id"]), _number(row["age"])
     payload = _payload(row["payload"])
-    instance = _INSTANCE.fullmatch(owner)
+    instance = _OWNER.fullmatch(owner)
     if instance is None or payload is None or age is None:
         return None
     mark = Mark(instance["name"])

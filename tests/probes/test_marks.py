@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from prober.clock import Instant, now
 from prober.outcome import Leftover, Mode, Outcome
 from prober.probes.database_session import DatabaseAddress
-from prober.probes.marks import Marks, read_mark
+from prober.probes.marks import Marks, owner_of, read_mark
 from prober.probes.schema import ensure_schema, grants
 from prober.probes.synthetic import Mark, new_message_sid
 from prober.probes.witness import NotAskable, Witness
@@ -111,6 +111,34 @@ def test_what_no_prober_writes_names_nothing(row: dict[str, object]) -> None:
 @given(st.fixed_dictionaries({key: st.one_of(st.text(), st.none(), st.floats(), st.booleans()) for key in ORDER}))
 def test_whatever_stands_there_is_read_without_a_fault(row: dict[str, object]) -> None:
     assert read_mark(row, AT) is None
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [
+        (owner_of("one", None), "one", True),
+        (owner_of("one", None), "two", False),
+        (owner_of("one", None), "one/check", False),
+        (owner_of("one", None), "two/check", False),
+        (owner_of("one", None), "strange owner", False),
+        # Where replicas are elected the one that writes finishes what the one before it has left.
+        (owner_of("one", "default"), owner_of("two", "default"), True),
+        (owner_of("one", "default"), owner_of("two", "other"), False),
+        (owner_of("one", "default"), "two", False),
+        (owner_of("one", "default"), "one", True),
+        (owner_of("one", None), owner_of("one", "my lease"), True),
+        (owner_of("one", "default"), "two@default/check", False),
+    ],
+)
+async def test_whose_marks_are_ours_to_finish(ours: str, theirs: str, expected: bool) -> None:
+    marks = Marks(Witness(DatabaseAddress(dsn="postgresql://u@127.0.0.1:1/none"), instance="one"), ours)
+    assert marks.are_of(theirs) is expected
+
+
+def test_a_replica_is_read_as_its_instance() -> None:
+    mark = read_mark({**ORDER, "instance": owner_of("one", "my lease")}, AT)
+    assert mark is not None
+    assert mark.order == Mark("one").orders_of(RUN)[0]
 
 
 @pytest_asyncio.fixture

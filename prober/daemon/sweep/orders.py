@@ -96,9 +96,9 @@ class OrderSweep:
         for left in list(self._left.values()):
             if left.gone and time.monotonic() < left.once_more:
                 continue
-            if self._permission.refusal() is not None:
-                return  # they stay, and stay counted
-            await self._marks.remove_order(left.order, self._contract.cleanup, timeout=ASK_TIMEOUT)
+            # Where writes are held back another may remove it meanwhile; until then it stays, and stays counted.
+            if self._permission.refusal() is None:
+                await self._marks.remove_order(left.order, self._contract.cleanup, timeout=ASK_TIMEOUT)
             rows = await self._witness.count(self._contract.leftovers, left.order.values, timeout=ASK_TIMEOUT)
             left.gone = rows == 0
             if left.gone and time.monotonic() >= left.once_more:

@@ -8,27 +8,31 @@ import structlog
 
 from prober.daemon.sweep.orders import OrderSweep
 from prober.judge.sweep import Limits, Trace, may_go
+from prober.probes.base import Permission
 from prober.probes.effects import EffectWatch
 from prober.probes.marks import FoundMark, Marks
 from prober.probes.witness import NotAskable
 
 log = structlog.get_logger()
 
-# Seconds between two looks, and after one that could not be done.
-EVERY = 180.0
+# Seconds between two looks (one small query), and after one that could not be done.
+EVERY = 60.0
 RETRY = 5.0
 ASK_TIMEOUT = 5.0
 
 
 class OrphanSweep:
-    """Looks through all marks every few minutes; who made a thing and still lives is never disturbed."""
+    """Looks through all marks every minute; who made a thing and still lives is never disturbed.
+
+    Only who may write looks: where replicas are elected it also finishes what the holder before it has left.
+    """
 
     def __init__(
-        self, marks: Marks, instance: str, limits: Limits, *, orders: OrderSweep, effects: EffectWatch
+        self, marks: Marks, limits: Limits, permission: Permission, *, orders: OrderSweep, effects: EffectWatch
     ) -> None:
         self._marks = marks
-        self._instance = instance
         self._limits = limits
+        self._permission = permission
         self._orders = orders
         self._effects = effects
 
@@ -43,7 +47,9 @@ class OrphanSweep:
             await asyncio.sleep(pause)
 
     async def look(self) -> None:
-        """Look once; NotAskable if that cannot be done now."""
+        """Look once, if what is found may be removed; NotAskable if that cannot be done now."""
+        if self._permission.refusal() is not None:
+            return
         found = await self._marks.found(timeout=ASK_TIMEOUT)
         if found.strange:
             log.warning("marks that no prober writes are left alone", count=found.strange)
@@ -61,7 +67,7 @@ class OrphanSweep:
     def _trace(self, mark: FoundMark) -> Trace:
         return Trace(
             kind=mark.kind,
-            own=mark.owner == self._instance,
+            own=self._marks.are_of(mark.owner),
             age=mark.age,
             followed=self._orders.follows(mark.id) or self._effects.follows(mark.id),
         )
