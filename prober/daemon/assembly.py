@@ -26,6 +26,7 @@ from prober.probes.database_session import DatabaseAddress
 from prober.probes.database_stats import AppPool
 from prober.probes.database_tripwire import DatabaseTripwire
 from prober.probes.health import HealthProbe
+from prober.probes.marks import Marks, owner_of
 from prober.probes.race import RaceProbe, RaceSettings
 from prober.probes.redis import RedisProbe
 from prober.probes.redis_session import RedisAddress
@@ -59,6 +60,7 @@ class Assembled:
     watched: tuple[Watched, ...]
     gate: Gate
     witness: Witness | None
+    marks: Marks | None  # where there is a witness
 
     async def close(self) -> None:
         """Give back every connection."""
@@ -100,20 +102,30 @@ def make_gate(config: Config, contract: Contract) -> Gate:
     )
 
 
-def assemble(config: Config, contract: Contract, intend: Intentions, permission: Permission) -> Assembled:
-    """Make every probe that the config enables; each asks `permission` before it writes."""
+def assemble(
+    config: Config, contract: Contract, intend: Intentions, permission: Permission, owner: str | None = None
+) -> Assembled:
+    """Make every probe that the config enables; each asks `permission` before it writes.
+
+    `owner` is who marks what they make (default: this instance).
+    """
     mark = Mark(config.instance)
     client = target_client(config)
     witness = target_witness(config, permission)
+    marks = None if witness is None else Marks(witness, owner or _owner(config))
     gate = make_gate(config, contract)
     watched = [
-        *_webhook(config, contract, mark, client, witness, intend, permission),
-        *_race(config, contract, mark, client, witness, intend, permission),
+        *_webhook(config, contract, mark, client, marks, intend, permission),
+        *_race(config, contract, mark, client, marks, intend, permission),
         *_redis(config, contract, permission),
         *_databases(config, permission),
         *_health(config, contract, mark, client, gate),
     ]
-    return Assembled(watched=tuple(watched), gate=gate, witness=witness)
+    return Assembled(watched=tuple(watched), gate=gate, witness=witness, marks=marks)
+
+
+def _owner(config: Config) -> str:
+    return owner_of(config.instance, config.election.name if config.election.enabled else None)
 
 
 def target_client(config: Config) -> Client:
@@ -146,7 +158,7 @@ def _webhook(
     contract: Contract,
     mark: Mark,
     client: Client,
-    witness: Witness | None,
+    marks: Marks | None,
     intend: Intentions,
     permission: Permission,
 ) -> list[Watched]:
@@ -162,7 +174,7 @@ def _webhook(
         reuse_connection=section.reuse_connection,
         full_every=section.full_interval,
     )
-    messages = Messages(contract.webhook, settings, mark, client.endpoint, witness)
+    messages = Messages(contract.webhook, settings, mark, client.endpoint, marks)
     probe = WebhookProbe(messages, client, intend.webhook, permission)
     timing = Timing(
         interval=section.interval,
@@ -208,12 +220,12 @@ def _race(
     contract: Contract,
     mark: Mark,
     client: Client,
-    witness: Witness | None,
+    marks: Marks | None,
     intend: Intentions,
     permission: Permission,
 ) -> list[Watched]:
     section = config.probes.race
-    if not section.enabled or witness is None:
+    if not section.enabled or marks is None:
         return []
     token = config.target.bearer_token
     settings = RaceSettings(
@@ -221,7 +233,7 @@ def _race(
         bearer_token=None if token is None else token.get_secret_value(),
         split_every=section.split_order_interval,
     )
-    probe = RaceProbe(contract.race, settings, mark, client, witness, intend.order, permission)
+    probe = RaceProbe(contract.race, settings, mark, client, marks, intend.order, permission)
     return [
         Watched(
             probe=probe,

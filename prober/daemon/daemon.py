@@ -23,16 +23,17 @@ from prober.daemon.leadership import leadership_of
 from prober.daemon.masked import MaskedSink
 from prober.daemon.outlet import Outlet, Sink, tell_journal_news
 from prober.daemon.permission import Paused, paused_by, permission_of
-from prober.daemon.reactions import MESSAGES, Reactions
-from prober.daemon.sweep import ORDERS, OrderSweep
+from prober.daemon.reactions import Reactions
+from prober.daemon.sweep import OrderSweep, OrphanSweep
 from prober.daemon.violations import ViolationWatch
 from prober.daemon.watch import Watch, Watched
 from prober.event import Event, Leading, LoopLag, Outage, OutageChanged, Started
 from prober.judge.outage import Tracking
 from prober.judge.service_clock import ServiceClock
+from prober.judge.sweep import Limits
 from prober.judge.win_rate import RaceWindow
 from prober.log import is_console
-from prober.outcome import OutageState, ProbeName
+from prober.outcome import Leftover, OutageState, ProbeName
 from prober.probes.effects import EffectWatch
 from prober.probes.synthetic import Mark
 from prober.publish.frames import LogFormat
@@ -92,6 +93,7 @@ class Daemon:
         violations = self._violations(restored)
         effects = self._effects(assembled, reactions, restored)
         sweep = self._sweep(assembled, reactions, restored)
+        orphans = self._orphans(assembled, sweep, effects)
         self._watches = [
             Watch(
                 _resumed(watched, restored),
@@ -110,7 +112,7 @@ class Daemon:
                 self._service_clock.went_down(outage.probe, outage.began.mono)
         calendar = self._calendar()
         try:
-            await self._watch(violations, effects, sweep)
+            await self._watch(violations, effects, sweep, orphans)
         finally:
             calendar.shutdown(wait=False)
             await assembled.close()
@@ -119,7 +121,11 @@ class Daemon:
         return self._stop.ending
 
     async def _watch(
-        self, violations: ViolationWatch, effects: EffectWatch | None, sweep: OrderSweep | None
+        self,
+        violations: ViolationWatch,
+        effects: EffectWatch | None,
+        sweep: OrderSweep | None,
+        orphans: OrphanSweep | None,
     ) -> None:
         """Run everything until stopped, then give what is in flight its time to finish."""
         probing = [asyncio.create_task(watch.forever(), name=watch.name) for watch in self._watches]
@@ -136,6 +142,8 @@ class Daemon:
             others.append(asyncio.create_task(effects.forever(), name="effects"))
         if sweep is not None:
             others.append(asyncio.create_task(sweep.forever(), name="sweep"))
+        if orphans is not None:
+            others.append(asyncio.create_task(orphans.forever(), name="orphans"))
         stopped = asyncio.create_task(self._stop.asked.wait())
         done, _ = await asyncio.wait([stopped, *probing, *others], return_when=asyncio.FIRST_COMPLETED)
         for task in done - {stopped}:
@@ -187,12 +195,13 @@ class Daemon:
         )
 
     def _effects(self, assembled: Assembled, reactions: Reactions, restored: Restored) -> EffectWatch | None:
-        if assembled.witness is None:
+        if assembled.marks is None:
             return None
         effects = EffectWatch(
             self._contract.webhook,
-            assembled.witness,
+            assembled.marks,
             deadline=self._config.probes.webhook.processing_deadline,
+            orphan_age=self._config.cleanup.orphan_age,
             service_clock=lambda: self._service_clock.read(time.monotonic()),
             observer=reactions,
             permission=self._permission,
@@ -202,11 +211,11 @@ class Daemon:
         return effects
 
     def _sweep(self, assembled: Assembled, reactions: Reactions, restored: Restored) -> OrderSweep | None:
-        if assembled.witness is None:
+        if assembled.marks is None:
             return None
         sweep = OrderSweep(
             self._contract.race,
-            assembled.witness,
+            assembled.marks,
             Mark(self._config.instance),
             cleaned=self._outlet.cleaned,
             publish=self._publish,
@@ -215,6 +224,19 @@ class Daemon:
         sweep.resume(restored.marks, once_more_after=self._config.probes.webhook.processing_deadline)
         reactions.sweep = sweep
         return sweep
+
+    def _orphans(
+        self, assembled: Assembled, sweep: OrderSweep | None, effects: EffectWatch | None
+    ) -> OrphanSweep | None:
+        if assembled.marks is None or sweep is None or effects is None:
+            return None
+        probes = self._config.probes
+        limits = Limits.of(
+            longest_timeout=max(probes.race.timeout, probes.webhook.timeout),
+            deadline=probes.webhook.processing_deadline,
+            orphan_age=self._config.cleanup.orphan_age,
+        )
+        return OrphanSweep(assembled.marks, limits, self._permission, orders=sweep, effects=effects)
 
     def _violations(self, restored: Restored) -> ViolationWatch:
         violations = ViolationWatch(
@@ -267,13 +289,20 @@ class Daemon:
             recovery_hold=config.outages.recovery_hold,
             pages=tuple(page.path for page in contract.health.pages),
             routes=tuple(route.name for route in contract.health.routes),
-            leftover_kinds=(ORDERS, MESSAGES),
+            leftover_kinds=_leftover_kinds(assembled),
             violations=restored.violations,
             last_violations=restored.last_violations,
             lost=restored.lost,
             late=restored.late,
             recent_outages=(*restored.recent_outages, *_open(assembled, restored)),
         )
+
+
+def _leftover_kinds(assembled: Assembled) -> tuple[Leftover, ...]:
+    """What can be seen of what is left: rows by a witness, keys by the Redis probe itself."""
+    rows = () if assembled.witness is None else (Leftover.ORDERS, Leftover.MESSAGES)
+    redis = any(watched.probe.name is ProbeName.REDIS for watched in assembled.watched)
+    return (*rows, Leftover.KEYS) if redis else rows
 
 
 def _open(assembled: Assembled, restored: Restored) -> tuple[Outage, ...]:
