@@ -6,12 +6,13 @@ DURATION ?=
 PYTEST_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit system lock generated bench detection election clean tools
+.PHONY: help demo test lint unit system lock generated bench detection chaos election clean tools
 
 help:
 	@echo 'make demo [DURATION=60s]   a whole stack on this machine, and prober watching it'
 	@echo 'make test                  lint, types, unit and system tests; installs what it lacks'
 	@echo 'make detection             every planted fault told, clean runs, rare windows: docs/detection.md'
+	@echo 'make chaos                 200 times kill -9, and nothing left or forgotten: docs/chaos.md'
 	@echo 'make election              three replicas in trouble, and never two that write: docs/election.md'
 	@echo 'make bench                 the measurements of docs/benchmarks.md'
 	@echo 'make generated             write every generated file anew'
@@ -56,6 +57,9 @@ system: $(VENV)/.dev tools
 # Long runs whose pages are checked in; `make test` has a short form of each.
 detection: $(VENV)/.dev tools
 	$(BIN)/python -m proofs.detection
+
+chaos: $(VENV)/.dev
+	$(BIN)/python -m proofs.chaos
 
 election: $(VENV)/.dev tools
 	$(BIN)/python -m proofs.election

@@ -321,10 +321,12 @@ class Race(_Part):
     `create` makes the order and its routing; `second_routing` makes another routing of an order that is there,
     without it `split_order` is not observable. `hold` locks the row of a routing, and returns it: a second heat
     runs while it is locked, so that a target which looks, and writes without looking again, is caught every time.
-    Without `present` nobody looks whether the fixtures are there and kept from real orders.
+    Without `present` nobody looks whether the fixtures are there and kept from real orders; without
+    `remove_fixtures` nobody but you removes them.
     """
 
     fixtures: tuple[FixtureSql, ...]
+    remove_fixtures: tuple[FixtureSql, ...] = ()
     present: PresentSql | None = None
     create: Annotated[tuple[CreateSql, ...], _Some]
     second_routing: tuple[CreateSql, ...] = ()

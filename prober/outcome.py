@@ -222,6 +222,14 @@ class Settlement(StrEnum):
     NOT_KNOWN = "not_known"  # the database could not be asked when it mattered
 
 
+class Leftover(StrEnum):
+    """What may be left of ours in the target; the value of the label `kind`, and the kind of a mark."""
+
+    ORDERS = "orders"
+    MESSAGES = "messages"
+    KEYS = "keys"
+
+
 class Service(StrEnum):
     """What can be seen to restart; the value of the label `service`."""
 

@@ -57,8 +57,9 @@ class AwaitedWebhook:
     accepted: Instant | None = None
     lost: bool = False
     settled: bool = False
-    repeated: bool = False  # sent more than once on purpose; not kept in the journal
+    repeated: bool = False  # sent more than once on purpose
     refused: bool = False  # it got a definite no, so nothing can come of it; not kept in the journal
+    marked: bool = False  # its mark in the database is known to have been written; not kept in the journal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +186,7 @@ class RedisResult(Result):
     operations: Mapping[str, float] = field(default_factory=dict)  # ping, write, read, delete
     info: RedisInfo | None = None
     backlog: Mapping[str, int] | None = None  # by queue; None: not asked in this run
+    leftovers: int = 0  # keys of ours that were written and are not known to be gone; they expire by themselves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

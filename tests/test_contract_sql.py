@@ -128,6 +128,21 @@ async def test_fixtures_are_made_once_and_are_nobody(target: Target) -> None:
     assert not any(row["real"] for row in made)
 
 
+async def test_fixtures_are_removed_and_those_of_others_stay(target: Target) -> None:
+    contract = target.contract.race
+    table = "vendors" if target.form.contract == "guide" else "wholesalers"
+    for mark in (OURS, OTHERS):
+        await target.run(*contract.fixtures, **race(mark, "r", 3))
+    await target.run(*contract.create, **race(OURS, "r"))
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await target.run(*contract.remove_fixtures[1:], **race(OURS, "r", 50))
+    await target.run(*contract.cleanup, **race(OURS, "r"))
+    await target.run(*contract.remove_fixtures, **race(OURS, "r", 50))
+    left = await target.connection.fetch(f"SELECT id FROM {table} ORDER BY id")
+    assert [row["id"] for row in left] == list(OTHERS.vendors(3))
+    assert [row["id"] for row in await target.connection.fetch("SELECT id FROM retailers")] == [OTHERS.retailer]
+
+
 async def test_an_order_is_made_witnessed_and_removed(target: Target) -> None:
     contract, connection = target.contract.race, target.connection
     ours = race(OURS, "r1")

@@ -88,6 +88,14 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--yes", action="store_true", help="with --setup: make it without asking")
     command.set_defaults(command=_doctor)
 
+    command = commands.add_parser(
+        "cleanup", parents=[common], help="remove synthetic rows and keys of dead runs, and tell how many"
+    )
+    command.add_argument("--dry-run", action="store_true", help="only tell what would be removed")
+    command.add_argument("--fixtures", action="store_true", help="the synthetic retailer and vendors as well")
+    command.add_argument("--json", action="store_true", help="machine-readable output")
+    command.set_defaults(command=_cleanup)
+
     command = commands.add_parser("demo", help="a whole stack of its own, and the daemon watching it")
     command.add_argument("--duration", type=_duration, metavar="60s", help="end after this long (default: Ctrl-C)")
     command.add_argument("--listen", metavar="HOST:PORT", help="where the daemon listens (default: a free port)")
@@ -186,6 +194,12 @@ def _doctor(given: argparse.Namespace) -> int:
     from prober.cli.doctor import examine_target
 
     return examine_target(given.config, as_json=given.json)
+
+
+def _cleanup(given: argparse.Namespace) -> int:
+    from prober.cli.cleanup import clean
+
+    return clean(given.config, dry_run=given.dry_run, fixtures=given.fixtures, as_json=given.json)
 
 
 def _demo(given: argparse.Namespace) -> int:

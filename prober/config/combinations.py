@@ -15,6 +15,8 @@ from prober.config.document import Path, dotted
 from prober.config.model import Config, Database, Health, MaintenanceWindow, Race, Redis, Tls, Webhook
 from prober.config.secrets import SecretUrl, url_passwords
 from prober.config.units import format_duration
+from prober.judge.loss import LOOKED_FOR
+from prober.judge.sweep import BESIDE_TIMEOUT
 from prober.maintenance import check_cron
 from prober.outcome import Mode
 
@@ -39,6 +41,8 @@ def impossible(config: Config) -> list[Fault]:
         faults.append(Fault(("probes",), "every probe is disabled; enable at least one"))
     for name, probe in enabled:
         faults += _timing(("probes", name), probe)
+    if probes.database.enabled:
+        faults += _orphans(config)
     if probes.webhook.enabled:
         faults += _webhook(config)
     if probes.race.enabled:
@@ -107,6 +111,24 @@ def _lifetimes(config: Config) -> Iterator[Fault]:
                 ("journal", "retention"),
                 f"found {format_duration(retention)}, expected at least {key} ({format_duration(hold)}): {why}",
             )
+
+
+def _orphans(config: Config) -> Iterator[Fault]:
+    """Who still needs a thing must have done with it before others may take it for an orphan."""
+    webhook, race, orphan_age = config.probes.webhook, config.probes.race, config.cleanup.orphan_age
+    needed = []
+    if webhook.enabled:
+        why = "so long may a message be followed: timeout, processing_deadline, and 10m more when it is lost"
+        needed.append((webhook.timeout + webhook.processing_deadline + LOOKED_FOR, why))
+    if race.enabled:
+        needed.append((race.timeout + BESIDE_TIMEOUT, "so long may a race take: its timeout, and 1m more"))
+    for least, why in needed:
+        if orphan_age <= least:
+            yield Fault(
+                ("cleanup", "orphan_age"),
+                f"found {format_duration(orphan_age)}, expected more than {format_duration(least)}: {why}",
+            )
+            return
 
 
 def _webhook(config: Config) -> Iterator[Fault]:

@@ -271,6 +271,12 @@ class Journal(Section):
     max_size: Annotated[Size, at_least("1MB")] = 500_000_000
 
 
+class Cleanup(Section):
+    """When what a lost prober has left, of any instance, is removed."""
+
+    orphan_age: Annotated[Duration, span("1m", "30d")] = 900.0
+
+
 class Config(Section):
     """The whole file."""
 
@@ -285,6 +291,7 @@ class Config(Section):
     probes: Probes = Probes()
     outages: Outages = Outages()
     violations: Violations = Violations()
+    cleanup: Cleanup = Cleanup()
     journal: Journal = Journal()
     cap: Cap = Cap()
     pause: Pause | None = None

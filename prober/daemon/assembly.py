@@ -26,6 +26,7 @@ from prober.probes.database_session import DatabaseAddress
 from prober.probes.database_stats import AppPool
 from prober.probes.database_tripwire import DatabaseTripwire
 from prober.probes.health import HealthProbe
+from prober.probes.marks import Marks, owner_of
 from prober.probes.race import RaceProbe, RaceSettings
 from prober.probes.redis import RedisProbe
 from prober.probes.redis_session import RedisAddress
@@ -60,6 +61,7 @@ class Assembled:
     gate: Gate
     routes: Routes
     witness: Witness | None
+    marks: Marks | None  # where there is a witness
 
     async def close(self) -> None:
         """Give back every connection."""
@@ -111,26 +113,36 @@ def assemble(
     contract: Contract,
     intend: Intentions,
     permission: Permission,
+    *,
+    owner: str | None = None,
     before: Assembled | None = None,
 ) -> Assembled:
     """Make every probe that the config enables; each asks `permission` before it writes.
 
-    In a reload `before` is what runs: its gate stays, with all that it has counted, and its witness, which others
-    ask meanwhile.
+    `owner` is who marks what they make (default: this instance). In a reload `before` is what runs: its gate
+    stays, with all that it has counted, and its witness and marks, which others ask meanwhile.
     """
     mark = Mark(config.instance)
     client = target_client(config)
-    witness = target_witness(config, permission) if before is None else before.witness
-    gate = make_gate(config, contract) if before is None else before.gate
     routes = routes_of(config, contract)
+    if before is None:
+        gate = make_gate(config, contract)
+        witness = target_witness(config, permission)
+        marks = None if witness is None else Marks(witness, owner or _owner(config))
+    else:
+        gate, witness, marks = before.gate, before.witness, before.marks
     watched = [
-        *_webhook(config, contract, mark, client, witness, intend, permission),
-        *_race(config, contract, mark, client, witness, intend, permission),
+        *_webhook(config, contract, mark, client, marks, intend, permission),
+        *_race(config, contract, mark, client, marks, intend, permission),
         *_redis(config, contract, permission),
         *_databases(config, permission),
         *_health(config, contract, mark, client, routes),
     ]
-    return Assembled(watched=tuple(watched), gate=gate, routes=routes, witness=witness)
+    return Assembled(watched=tuple(watched), gate=gate, routes=routes, witness=witness, marks=marks)
+
+
+def _owner(config: Config) -> str:
+    return owner_of(config.instance, config.election.name if config.election.enabled else None)
 
 
 def target_client(config: Config) -> Client:
@@ -168,7 +180,7 @@ def _webhook(
     contract: Contract,
     mark: Mark,
     client: Client,
-    witness: Witness | None,
+    marks: Marks | None,
     intend: Intentions,
     permission: Permission,
 ) -> list[Watched]:
@@ -184,7 +196,7 @@ def _webhook(
         reuse_connection=section.reuse_connection,
         full_every=section.full_interval,
     )
-    messages = Messages(contract.webhook, settings, mark, client.endpoint, witness)
+    messages = Messages(contract.webhook, settings, mark, client.endpoint, marks)
     probe = WebhookProbe(messages, client, intend.webhook, permission)
     timing = Timing(
         interval=section.interval,
@@ -230,12 +242,12 @@ def _race(
     contract: Contract,
     mark: Mark,
     client: Client,
-    witness: Witness | None,
+    marks: Marks | None,
     intend: Intentions,
     permission: Permission,
 ) -> list[Watched]:
     section = config.probes.race
-    if not section.enabled or witness is None:
+    if not section.enabled or marks is None:
         return []
     token = config.target.bearer_token
     settings = RaceSettings(
@@ -243,7 +255,7 @@ def _race(
         bearer_token=None if token is None else token.get_secret_value(),
         split_every=section.split_order_interval,
     )
-    probe = RaceProbe(contract.race, settings, mark, client, witness, intend.order, permission)
+    probe = RaceProbe(contract.race, settings, mark, client, marks, intend.order, permission)
     return [
         Watched(
             probe=probe,

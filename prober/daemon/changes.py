@@ -27,6 +27,7 @@ FIXED: Mapping[Path, str] = {
     ("cap",): "what was sent and is in flight is counted by it",
     ("pause",): "`prober pause` and `prober resume` do it while running",
     ("maintenance",): "its windows are known from the start; `prober pause` holds writes back at once",
+    ("cleanup",): "what is under way is safe from other probers for so long",
     ("election",): "the replicas have agreed on it",
 }
 _STATEMENTS = "messages and orders under way are looked for and removed by the statements that made them"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -16,19 +15,21 @@ from prober.clock import Instant, now
 from prober.config.model import Config
 from prober.contract import Contract
 from prober.daemon.assembly import Assembled, Intentions, assemble, database_addresses, witness_address
+from prober.daemon.beginning import open_outages, resumed, started
 from prober.daemon.ending import Ending, Stop
 from prober.daemon.leadership import leadership_of
 from prober.daemon.outlet import Outlet, Sink
 from prober.daemon.permission import Paused, permission_of
-from prober.daemon.reactions import MESSAGES, Reactions
+from prober.daemon.reactions import Reactions
 from prober.daemon.reload import Reloader
-from prober.daemon.sweep import ORDERS, OrderSweep
+from prober.daemon.sweep import OrderSweep, OrphanSweep
 from prober.daemon.violations import ViolationWatch
 from prober.daemon.watch import FRESH_INTERVALS, Watch, Watched
 from prober.daemon.watches import Watches
-from prober.event import Event, Leading, LoopLag, Outage, OutageChanged, Started
+from prober.event import Event, Leading, LoopLag, OutageChanged, Started
 from prober.judge.outage import Tracking, given_up
 from prober.judge.service_clock import ServiceClock
+from prober.judge.sweep import Limits
 from prober.judge.win_rate import RaceWindow
 from prober.outcome import OutageState, ProbeName
 from prober.probes.effects import EffectWatch
@@ -86,18 +87,19 @@ class Daemon:
         )
         assembled = self.build(config, self._contract)
         reactions = self._reactions(restored)
-        self._sink.send(self._started(assembled, restored))
+        self._sink.send(started(config, self._contract, assembled, restored, self._began))
         violations = self._violations(restored)
         effects = self._effects(assembled, reactions, restored)
         sweep = self._sweep(assembled, reactions, restored)
-        self._parts = _Parts(reactions, violations, effects, assembled)
-        for outage in _open(assembled, restored):
+        orphans = self._orphans(assembled, sweep, effects)
+        self._parts = _Parts(reactions, violations, effects, orphans, assembled)
+        for outage in open_outages(assembled, restored):
             if outage.probe in PROCESSING_NEEDS:
                 self._service_clock.went_down(outage.probe, outage.began.mono)
         calendar = self._calendar()
         try:
-            self._watches.begin([_resumed(watched, restored) for watched in assembled.watched])
-            await self._watch(violations, effects, sweep)
+            self._watches.begin([resumed(watched, restored) for watched in assembled.watched])
+            await self._watch(violations, effects, sweep, orphans)
         finally:
             calendar.shutdown(wait=False)
             await assembled.close()
@@ -106,7 +108,11 @@ class Daemon:
         return self._stop.ending
 
     async def _watch(
-        self, violations: ViolationWatch, effects: EffectWatch | None, sweep: OrderSweep | None
+        self,
+        violations: ViolationWatch,
+        effects: EffectWatch | None,
+        sweep: OrderSweep | None,
+        orphans: OrphanSweep | None,
     ) -> None:
         """Run everything until stopped, then give what is in flight its time to finish."""
         others = [
@@ -123,6 +129,8 @@ class Daemon:
             others.append(asyncio.create_task(effects.forever(), name="effects"))
         if sweep is not None:
             others.append(asyncio.create_task(sweep.forever(), name="sweep"))
+        if orphans is not None:
+            others.append(asyncio.create_task(orphans.forever(), name="orphans"))
         stopped = asyncio.create_task(self._stop.asked.wait())
         done, _ = await asyncio.wait([stopped, *others], return_when=asyncio.FIRST_COMPLETED)
         for task in done - {stopped}:
@@ -154,7 +162,7 @@ class Daemon:
         """Make every probe of a config; nothing that runs is touched."""
         intend = Intentions(webhook=self._outlet.expect, order=self._outlet.expect_order)
         before = None if self._parts is None else self._parts.assembled
-        return assemble(config, contract, intend, self._permission, before)
+        return assemble(config, contract, intend, self._permission, before=before)
 
     async def take_up(
         self, config: Config, contract: Contract, assembled: Assembled, elsewhere: Collection[ProbeName]
@@ -175,12 +183,14 @@ class Daemon:
         )
         if parts.effects is not None:
             parts.effects.deadline = config.probes.webhook.processing_deadline
+        if parts.orphans is not None:
+            parts.orphans.limits = parts.orphans.limits.widened(_limits(config))
         await self._move(parts.assembled.witness, config)
         parts.assembled.gate.routes = assembled.routes
         self._watches.exchange(
             assembled.watched, recovery_successes=config.outages.recovery_successes, elsewhere=elsewhere
         )
-        return self._started(assembled, Restored())
+        return started(config, contract, assembled, Restored(), self._began)
 
     async def _move(self, witness: Witness | None, config: Config) -> None:
         """Ask the database, which is the same, by the address and password of now."""
@@ -236,12 +246,13 @@ class Daemon:
         )
 
     def _effects(self, assembled: Assembled, reactions: Reactions, restored: Restored) -> EffectWatch | None:
-        if assembled.witness is None:
+        if assembled.marks is None:
             return None
         effects = EffectWatch(
             self._contract.webhook,
-            assembled.witness,
+            assembled.marks,
             deadline=self._config.probes.webhook.processing_deadline,
+            orphan_age=self._config.cleanup.orphan_age,
             service_clock=lambda: self._service_clock.read(time.monotonic()),
             observer=reactions,
             permission=self._permission,
@@ -251,11 +262,11 @@ class Daemon:
         return effects
 
     def _sweep(self, assembled: Assembled, reactions: Reactions, restored: Restored) -> OrderSweep | None:
-        if assembled.witness is None:
+        if assembled.marks is None:
             return None
         sweep = OrderSweep(
             self._contract.race,
-            assembled.witness,
+            assembled.marks,
             Mark(self._config.instance),
             cleaned=self._outlet.cleaned,
             publish=self._publish,
@@ -264,6 +275,14 @@ class Daemon:
         sweep.resume(restored.marks, once_more_after=self._config.probes.webhook.processing_deadline)
         reactions.sweep = sweep
         return sweep
+
+    def _orphans(
+        self, assembled: Assembled, sweep: OrderSweep | None, effects: EffectWatch | None
+    ) -> OrphanSweep | None:
+        if assembled.marks is None or sweep is None or effects is None:
+            return None
+        limits = _limits(self._config)
+        return OrphanSweep(assembled.marks, limits, self._permission, orders=sweep, effects=effects)
 
     def _violations(self, restored: Restored) -> ViolationWatch:
         violations = ViolationWatch(
@@ -303,35 +322,15 @@ class Daemon:
             at = now()
             self._outlet.publish(LoopLag(seconds=max(0.0, at.mono - due), at=at))
 
-    def _started(self, assembled: Assembled, restored: Restored) -> Started:
-        config, contract = self._config, self._contract
-        dsn = config.probes.database.dsn
-        return Started(
-            instance=config.instance,
-            at=self._began,
-            environment=config.target.environment.value,
-            probes={w.probe.name: w.timing.timeout for w in assembled.watched},
-            queues=contract.queues.names if config.probes.redis.enabled else (),
-            datname=None if dsn is None else urlsplit(dsn.get_secret_value()).path.lstrip("/") or None,
-            recovery_hold=config.outages.recovery_hold,
-            pages=tuple(page.path for page in contract.health.pages),
-            routes=tuple(route.name for route in contract.health.routes),
-            leftover_kinds=(ORDERS, MESSAGES),
-            violations=restored.violations,
-            last_violations=restored.last_violations,
-            lost=restored.lost,
-            late=restored.late,
-            recent_outages=(*restored.recent_outages, *_open(assembled, restored)),
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What a reload exchanges settings of. Of what was assembled first, the gate and the witness stay for good."""
+    """What a reload exchanges settings of. Of what was assembled first, gate, witness and marks stay."""
 
     reactions: Reactions
     violations: ViolationWatch
     effects: EffectWatch | None
+    orphans: OrphanSweep | None
     assembled: Assembled
 
 
@@ -344,24 +343,18 @@ def keep_of(config: Config) -> Keep:
     )
 
 
+def _limits(config: Config) -> Limits:
+    probes = config.probes
+    return Limits.of(
+        longest_timeout=max(probes.race.timeout, probes.webhook.timeout),
+        deadline=probes.webhook.processing_deadline,
+        orphan_age=config.cleanup.orphan_age,
+    )
+
+
 def _race_fresh_for(config: Config) -> float:
     return FRESH_INTERVALS * config.probes.race.interval + config.probes.race.timeout
 
 
 def _covers(contract: Contract) -> dict[str, tuple[ProbeName, ...]]:
     return {page.path: page.covers for page in contract.health.pages}
-
-
-def _open(assembled: Assembled, restored: Restored) -> tuple[Outage, ...]:
-    """The outages under way of what is still watched: of a probe that was taken out, nobody would see the end."""
-    tracked = {watched.probe.name for watched in assembled.watched if watched.tracking is not None}
-    return tuple(outage for outage in restored.open_outages if outage.probe in tracked)
-
-
-def _resumed(watched: Watched, restored: Restored) -> Watched:
-    """Go on with an outage that was under way when the prober ended."""
-    for outage in restored.open_outages:
-        if outage.probe is watched.probe.name and watched.tracking is not None:
-            tracking = Tracking(probe=outage.probe, state=OutageState.DOWN, outage=outage, last_bad=outage.began)
-            return replace(watched, tracking=tracking)
-    return watched

@@ -40,15 +40,19 @@ async def check_once(config: Config, contract: Contract) -> list[Line]:
     A pause or a maintenance window holds here too; where replicas are elected it writes only if the lease is to be
     had at once, and gives it back.
     """
+    # Marked as a part of this instance: its daemon, which may run beside, takes nothing of it for its own.
+    owner = f"{config.instance}/check"
     async with _permitted(config) as permission:
-        assembled = assemble(config, contract, Intentions(webhook=_nothing, order=_nothing), permission)
+        assembled = assemble(
+            config, contract, Intentions(webhook=_nothing, order=_nothing), permission, owner=owner
+        )
         try:
             runs = [_run(watched, assembled.gate, permission) for watched in assembled.watched]
             results = await asyncio.gather(*runs)
             lines = [result if isinstance(result, Line) else _line(result) for result in results]
-            if assembled.witness is not None:
+            if assembled.marks is not None:
                 ran = [result for result in results if not isinstance(result, Line)]
-                lines += await CheckedEffects(config, contract, assembled.witness).lines(ran)
+                lines += await CheckedEffects(config, contract, assembled.marks).lines(ran)
             return lines
         finally:
             await assembled.close()

@@ -14,7 +14,8 @@ from prober.contract import Claimed, Contract, Full, Repeats
 from prober.event import WebhookSettled
 from prober.outcome import Settlement, WebhookCheck
 from prober.probes.effects import EffectWatch
-from prober.probes.witness import NotAskable, Witness
+from prober.probes.marks import Marks
+from prober.probes.witness import NotAskable
 from prober.result import AwaitedWebhook, Result, WebhookCheckResult, WebhookResult
 
 # How long a second effect of a repeated message is waited for (seconds); the daemon waits for the whole deadline.
@@ -39,11 +40,16 @@ class Line:
 class CheckedEffects:
     """What became of the messages of a check: waits for their effects, then until their rows are gone."""
 
-    def __init__(self, config: Config, contract: Contract, witness: Witness) -> None:
+    def __init__(self, config: Config, contract: Contract, marks: Marks) -> None:
         self._deadline = config.probes.webhook.processing_deadline
         self._contract = contract.webhook
         self._watch = EffectWatch(
-            contract.webhook, witness, deadline=self._deadline, service_clock=time.monotonic, observer=self
+            contract.webhook,
+            marks,
+            deadline=self._deadline,
+            orphan_age=config.cleanup.orphan_age,
+            service_clock=time.monotonic,
+            observer=self,
         )
         self._settled: dict[str, WebhookSettled] = {}
         self._effects: dict[str, int] = {}

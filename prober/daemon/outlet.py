@@ -8,7 +8,6 @@ from typing import Protocol
 import structlog
 
 from prober.clock import now
-from prober.daemon.sweep import ORDERS
 from prober.event import (
     CapHit,
     Event,
@@ -23,7 +22,7 @@ from prober.event import (
     WebhookSettled,
     WritesRestricted,
 )
-from prober.outcome import OutageState, Outcome, ProbeName, Settlement
+from prober.outcome import Leftover, OutageState, Outcome, ProbeName, Settlement
 from prober.publish.journal import Cleaned, Forgotten, Intended, Journal, JournalNews, JournalRecovered
 from prober.result import AwaitedWebhook, RaceResult, Result, WebhookCheckResult
 
@@ -83,7 +82,7 @@ class Outlet:
 
     async def expect_order(self, run_id: str, order_id: str) -> None:
         """Keep the mark of an order that is about to exist."""
-        await self._journal.write_now(Intended(kind=ORDERS, id=order_id, run_id=run_id, at=now()))
+        await self._journal.write_now(Intended(kind=Leftover.ORDERS, id=order_id, run_id=run_id, at=now()))
 
     async def forget(self, webhooks: Sequence[AwaitedWebhook]) -> None:
         """Nothing is left of these messages."""
@@ -92,7 +91,7 @@ class Outlet:
 
     async def cleaned(self, order_id: str) -> None:
         """Nothing is left of this order."""
-        self._journal.record(Cleaned(kind=ORDERS, id=order_id))
+        self._journal.record(Cleaned(kind=Leftover.ORDERS, id=order_id))
 
     def _is_news(self, result: Result) -> bool:
         """Whether to keep and tell of this result: during an outage fifty a second say the same.

@@ -14,12 +14,17 @@ from prober.daemon.sweep import OrderSweep
 from prober.event import Event, Leftovers, ViolationFound, WebhookSettled
 from prober.judge.health import lies
 from prober.judge.win_rate import RaceWindow
-from prober.outcome import Mode, Outcome, ProbeName, Settlement, Violation, WebhookCheck
+from prober.outcome import Leftover, Mode, Outcome, ProbeName, Settlement, Violation, WebhookCheck
 from prober.probes.effects import EffectWatch
-from prober.result import AwaitedWebhook, HealthResult, RaceResult, Result, WebhookCheckResult, WebhookResult
-
-# The kind of leftovers that messages are.
-MESSAGES = "messages"
+from prober.result import (
+    AwaitedWebhook,
+    HealthResult,
+    RaceResult,
+    RedisResult,
+    Result,
+    WebhookCheckResult,
+    WebhookResult,
+)
 
 
 class Ledger(Protocol):
@@ -64,6 +69,7 @@ class Reactions:
         self.effects: EffectWatch | None = None
         self.sweep: OrderSweep | None = None
         self.violations = 0
+        self._keys_left: int | None = None
 
     def exchange(
         self, *, window: int, max_unjudged: int, race_fresh_for: float, covers: Mapping[str, Sequence[ProbeName]]
@@ -89,6 +95,9 @@ class Reactions:
                 await self._checked(result)
             case RaceResult():
                 await self._race(result)
+            case RedisResult() if result.leftovers != self._keys_left:
+                self._keys_left = result.leftovers
+                self._publish(Leftovers(counts={Leftover.KEYS: result.leftovers}))
 
     async def settled(self, event: WebhookSettled, message: AwaitedWebhook) -> None:
         """Take in how the wait for an effect ended."""
@@ -108,7 +117,7 @@ class Reactions:
 
     def left(self, count: int) -> None:
         """Rows of so many messages should be gone and are not."""
-        self._publish(Leftovers(counts={MESSAGES: count}))
+        self._publish(Leftovers(counts={Leftover.MESSAGES: count}))
 
     async def _webhook(self, result: WebhookResult) -> None:
         if result.outcome is Outcome.FORGED_ACCEPTED:
@@ -120,6 +129,8 @@ class Reactions:
             # Taken like a real message: nobody claimed it, so its rows are those of one.
             message = replace(message, mode=Mode.FULL)
             await self._ledger.expect(message)
+        if result.check is WebhookCheck.DELIVERY and result.code is not None and 400 <= result.code < 500:
+            message = replace(message, refused=True)
         if result.accepted and result.check is WebhookCheck.DELIVERY:
             message = replace(message, accepted=result.started.later(result.finished_mono))
             await self._ledger.expect(message)

@@ -8,9 +8,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from prober.clock import now
 from prober.contract import Webhook
-from prober.probes.synthetic import NOBODYS_NUMBER, new_message_sid
+from prober.outcome import Mode
+from prober.probes.effects import query_values
+from prober.probes.marks import Marks
+from prober.probes.synthetic import NOBODYS_NUMBER, Mark, new_message_sid, new_run_id
 from prober.probes.witness import NotAskable, Witness
+from prober.result import AwaitedWebhook
 from prober.sql import Sql
 
 ASK_TIMEOUT = 5.0
@@ -29,30 +34,34 @@ class Claim:
 
 
 @asynccontextmanager
-async def claimed(contract: Webhook, witness: Witness | None) -> AsyncIterator[Claim]:
+async def claimed(contract: Webhook, marks: Marks | None, instance: str) -> AsyncIterator[Claim]:
     """A new MessageSid, claimed where the contract and the database let us; nothing of it is left afterwards."""
-    claim = Claim(new_message_sid(), holds=False)
-    if witness is None or contract.claimed is None:
+    claim, started = Claim(new_message_sid(), holds=False), now()
+    if marks is None or contract.claimed is None:
         yield claim
         return
-    values: dict[str, object] = {
-        "message_sid": claim.sid,
-        "from_number": NOBODYS_NUMBER,
-        "message_sids": [claim.sid],
-        "bodies": [""],
-    }
+    run_id = new_run_id(started.wall)
+    message = AwaitedWebhook(
+        message_sid=claim.sid,
+        run_id=run_id,
+        mode=Mode.NO_SIDE_EFFECTS,
+        from_number=NOBODYS_NUMBER,
+        body=Mark(instance).body(run_id),
+        intended=started,
+    )
+    values = query_values([message])
     with suppress(NotAskable):
-        await witness.run([contract.claimed.claim], values, timeout=ASK_TIMEOUT)
+        await marks.claim(message, contract.claimed.claim, timeout=ASK_TIMEOUT)
         claim.holds = True
     try:
         yield claim
         if claim.accepted and contract.claimed.effect is not None:
             with suppress(NotAskable):
-                await _settled(contract.claimed.effect, witness, values)
+                await _settled(contract.claimed.effect, marks.witness, values)
     finally:
         # Also where the answer to the claim was lost: it may have been committed.
         with suppress(NotAskable):
-            await witness.run(contract.claimed.cleanup, values, timeout=ASK_TIMEOUT)
+            await marks.remove_messages([claim.sid], contract.claimed.cleanup, values, timeout=ASK_TIMEOUT)
 
 
 async def _settled(effect: Sql, witness: Witness, values: dict[str, object]) -> None:

@@ -13,7 +13,7 @@ from prober.outcome import Mode
 from prober.sql import Sql
 
 # Run once, by whoever may: the owner of the tables.
-OF_SETUP = "race.fixtures"
+OF_SETUP = ("race.fixtures", "race.remove_fixtures")
 
 
 @dataclass(frozen=True, slots=True)

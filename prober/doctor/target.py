@@ -17,9 +17,9 @@ from prober.gate import Gate
 from prober.http1 import Answer, Client, Exchange, build_request
 from prober.outcome import Outcome, SkipReason
 from prober.probes.base import Run
+from prober.probes.marks import Marks
 from prober.probes.synthetic import HEADER, Mark, new_run_id, new_trace
 from prober.probes.webhook_message import Messages, Signing
-from prober.probes.witness import Witness
 
 # How long a request waits for the caps to allow it (seconds); the doctor asks one after the other.
 PATIENCE = 10.0
@@ -104,14 +104,14 @@ class TargetAsker:
         return self.gate.routes.demand([self._client.endpoint.path + path])
 
 
-async def examine_way(asker: TargetAsker, config: Config, witness: Witness | None) -> tuple[list[Finding], bool]:
+async def examine_way(asker: TargetAsker, config: Config, marks: Marks | None) -> tuple[list[Finding], bool]:
     """Name, connection, TLS, the webhook's path, HTTPS and limit, and that a forged message is refused.
 
     Also whether the target answered at all.
     """
     webhook = asker.contract.webhook
     # Claimed, in case that it is taken for a real one.
-    async with claimed(webhook, witness) as claim:
+    async with claimed(webhook, marks, config.instance) as claim:
         exchange = await asker.forged(claim.sid)
         claim.accepted = exchange.answer is not None and exchange.answer.status in webhook.accepted
     findings = reading.read_way(exchange, config.target.url, time.time())

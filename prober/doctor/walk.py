@@ -18,10 +18,10 @@ from prober.doctor.target import PATIENCE, TargetAsker, examine_pages, examine_w
 from prober.http1 import Client
 from prober.outcome import Mode, SkipReason, StepVerdict, WebhookCheck
 from prober.probes.base import Run
+from prober.probes.marks import Marks
 from prober.probes.synthetic import NOBODYS_NUMBER, Mark, new_run_id
 from prober.probes.webhook import WebhookProbe
 from prober.probes.webhook_message import Messages, WebhookSettings
-from prober.probes.witness import Witness
 from prober.result import WebhookResult
 
 CLAIMABLE = (StepVerdict.OK, StepVerdict.HINT)
@@ -33,6 +33,8 @@ async def examine(config: Config, contract: Contract) -> AsyncIterator[Finding]:
     Whatever servers do is a finding; an exception is a fault of ours.
     """
     client, witness = target_client(config), target_witness(config)
+    # Marked as a part of this instance: its daemon, which may run beside, takes nothing of it for its own.
+    marks = None if witness is None else Marks(witness, f"{config.instance}/doctor")
     try:
         # First, since a message is sent only with its id claimed there; told after the target, which comes first.
         database = [finding async for finding in examine_database(config, contract)]
@@ -41,10 +43,10 @@ async def examine(config: Config, contract: Contract) -> AsyncIterator[Finding]:
             config,
             contract,
             client,
-            _messages(config, contract, client, witness),
+            _messages(config, contract, client, marks),
             make_gate(config, contract),
         )
-        way, answers = await examine_way(asker, config, None if obstacle else witness)
+        way, answers = await examine_way(asker, config, None if obstacle else marks)
         for finding in way:
             yield finding
         async for finding in _pages(asker, config, answers=answers):
@@ -53,7 +55,7 @@ async def examine(config: Config, contract: Contract) -> AsyncIterator[Finding]:
             yield finding
         if config.probes.webhook.enabled:
             bad = next((f"{finding.name} failed" for finding in way if finding.is_bad), obstacle)
-            for finding in await _examine_message(asker, config, client, witness, bad):
+            for finding in await _examine_message(asker, config, client, marks, bad):
                 yield finding
     finally:
         if witness is not None:
@@ -81,7 +83,7 @@ def _obstacle(contract: Contract, database: Sequence[Finding]) -> str:
     return f"{bad or 'the database'} failed, and without a claim a message may have effects"
 
 
-def _messages(config: Config, contract: Contract, client: Client, witness: Witness | None) -> Messages:
+def _messages(config: Config, contract: Contract, client: Client, marks: Marks | None) -> Messages:
     """Always claimed, and from nobody's number: a message of the doctor has no effect on anyone."""
     settings = WebhookSettings(
         mode=Mode.NO_SIDE_EFFECTS,
@@ -90,11 +92,11 @@ def _messages(config: Config, contract: Contract, client: Client, witness: Witne
         account_sid=config.target.account_sid,
         from_number=NOBODYS_NUMBER,
     )
-    return Messages(contract.webhook, settings, Mark(config.instance), client.endpoint, witness)
+    return Messages(contract.webhook, settings, Mark(config.instance), client.endpoint, marks)
 
 
 async def _examine_message(
-    asker: TargetAsker, config: Config, client: Client, witness: Witness | None, obstacle: str
+    asker: TargetAsker, config: Config, client: Client, marks: Marks | None, obstacle: str
 ) -> list[Finding]:
     """A rightly signed message, its effect, and that nothing of it is left."""
     steps = [reading.SIGNED, reading.EFFECT]
@@ -117,23 +119,21 @@ async def _examine_message(
     signed = reading.read_signed(contract.webhook, result)
     if signed.is_bad:
         # Nothing to wait for; but the claim has to go.
-        await _effect(config, contract, witness, result)
+        await _effect(config, contract, marks, result)
         if result.code in (401, *contract.webhook.path_check.refused):
-            signed = await _other_urls(asker, config, witness, signed)
+            signed = await _other_urls(asker, config, marks, signed)
         return [signed, *skipped([reading.EFFECT], f"{signed.name} failed")]
-    return [signed, *await _effect(config, contract, witness, result)]
+    return [signed, *await _effect(config, contract, marks, result)]
 
 
 async def _nothing(*_: object) -> None:
     """What a doctor makes it removes before it ends, so it keeps no journal."""
 
 
-async def _effect(
-    config: Config, contract: Contract, witness: Witness | None, result: WebhookResult
-) -> list[Finding]:
-    if witness is None:
+async def _effect(config: Config, contract: Contract, marks: Marks | None, result: WebhookResult) -> list[Finding]:
+    if marks is None:
         return []
-    lines = await CheckedEffects(config, contract, witness).lines([result])
+    lines = await CheckedEffects(config, contract, marks).lines([result])
     return [_effect_finding(line.verdict, line.sentence) for line in lines]
 
 
@@ -150,11 +150,11 @@ def _effect_finding(verdict: str, sentence: str) -> Finding:
     return problem(reading.EFFECT, sentence, mend)
 
 
-async def _other_urls(asker: TargetAsker, config: Config, witness: Witness | None, signed: Finding) -> Finding:
+async def _other_urls(asker: TargetAsker, config: Config, marks: Marks | None, signed: Finding) -> Finding:
     """Try the spellings of the public URL that people mix up, a request each, with an id that is claimed."""
     target, webhook = config.target, asker.contract.webhook
     urls = reading.public_urls(target.public_url, target.url, webhook.path)
-    async with claimed(webhook, witness) as claim:
+    async with claimed(webhook, marks, config.instance) as claim:
         if not claim.holds:
             urls = ()
         for url in urls:

@@ -1,5 +1,8 @@
 """Whether an accepted webhook had its effect in time, is late, or is lost. Not known is not lost.
 
+What is older than `orphan_age` may be removed by anybody's sweep, rows and mark together: that its effect is not
+there proves nothing any more, unless its mark stands.
+
 The deadline runs on *service time*: seconds during which both Redis and the database were up by our own
 probes. What stood still with an outage is late because of it and not lost; a loss is what a working system
 did not do within `processing_deadline`.
@@ -11,13 +14,20 @@ from dataclasses import dataclass
 
 from prober.outcome import Settlement
 
+# A message that was called lost is looked for this much longer (seconds), then its rows are removed for good.
+LOOKED_FOR = 600.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """What the database said of one message: how many effects, and whether its processing is done."""
+    """What the database said of one message: how many effects, and whether its processing is done.
+
+    `mark_gone`: it was looked for after the effect, and is not there.
+    """
 
     effects: int
     done: bool
+    mark_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +35,16 @@ class Waited:
     """How long a message has been waited for, in seconds since its answer.
 
     `elapsed` by the clock; `service_time` without the outages; `absent_until` is when (elapsed) the database
-    last said that the effect was not there yet, None if it never could be asked before. `ours`: no other replica
-    may have removed its rows.
+    last said that the effect was not there yet, None if it never could be asked before. `age` is since the message
+    was made, and `marked` says that its mark is known to have been written. `ours`: no other replica may have
+    removed its rows.
     """
 
     elapsed: float
     service_time: float
     absent_until: float | None
+    age: float = 0.0
+    marked: bool = False
     ours: bool = True
 
 
@@ -43,7 +56,14 @@ class LossVerdict:
     sentence: str
 
 
-def settle(waited: Waited, seen: Sighting | None, *, deadline: float, already_lost: bool) -> LossVerdict | None:
+def overdue(waited: Waited, seen: Sighting, *, deadline: float, already_lost: bool) -> bool:
+    """Whether the effect should be there and is not: before anything is said the mark has to be looked for."""
+    return not seen.done and not already_lost and waited.service_time >= deadline
+
+
+def settle(
+    waited: Waited, seen: Sighting | None, *, deadline: float, orphan_age: float, already_lost: bool
+) -> LossVerdict | None:
     """Decide on one message; None means: go on waiting.
 
     `seen` is None when the database could not be asked just now. `already_lost` says that it has been called
@@ -53,13 +73,19 @@ def settle(waited: Waited, seen: Sighting | None, *, deadline: float, already_lo
         return None
     if seen.done:
         return _found(waited, deadline, already_lost)
-    if already_lost or waited.service_time < deadline:
+    if not overdue(waited, seen, deadline=deadline, already_lost=already_lost):
         return None
     if not waited.ours:
         return LossVerdict(
             Settlement.NOT_KNOWN,
             f"no effect after {waited.elapsed:.1f} s, but the lease has passed meanwhile: whoever holds it may "
             "have removed the rows",
+        )
+    if seen.mark_gone and (waited.marked or waited.age > orphan_age):
+        return LossVerdict(
+            Settlement.NOT_KNOWN,
+            f"accepted, but when its effect was looked for after {waited.elapsed:.1f} s its mark was gone too: "
+            "a sweep may have removed both",
         )
     return LossVerdict(
         Settlement.LOST,

@@ -10,7 +10,7 @@ import asyncpg
 
 from prober.clock import Instant, now
 from prober.outcome import Outcome, ProbeName, SkipReason
-from prober.probes.base import Permission, Run, Unrestricted
+from prober.probes.base import Permission, Probe, Run, Unrestricted
 from prober.probes.database_outcome import UNWRITABLE, UnwritableError, database_failure, is_about_writing
 from prober.probes.database_session import MARK, DatabaseAddress, DatabaseSession, open_database
 from prober.probes.database_stats import AppPool, read_stats
@@ -103,6 +103,11 @@ class DatabaseProbe:
         if trouble is not None:
             await self.close()
         return self._result(run, started, answered or time.monotonic(), trouble, found)
+
+    def succeed(self, before: Probe) -> None:
+        """Know what a pause keeps from being tried."""
+        if isinstance(before, DatabaseProbe) and before._address == self._address:
+            self._unwritable = before._unwritable
 
     async def close(self) -> None:
         """Drop the connection."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -16,10 +16,11 @@ import structlog
 from prober.clock import Instant, now
 from prober.contract import Claimed, Full, Repeats, Webhook
 from prober.event import WebhookSettled
-from prober.judge.loss import Sighting, Waited, settle
+from prober.judge.loss import LOOKED_FOR, Sighting, Waited, overdue, settle
 from prober.outcome import Mode, Settlement
 from prober.probes.base import Permission, Unrestricted
-from prober.probes.witness import NotAskable, Witness
+from prober.probes.marks import Marks
+from prober.probes.witness import NotAskable
 from prober.result import AwaitedWebhook
 
 log = structlog.get_logger()
@@ -35,8 +36,6 @@ WATCHING_LONGEST_GAP = 10.0
 ASK_TIMEOUT = 2.0
 # Many messages are asked about in one query; more than these wait for the next one.
 BATCH = 200
-# A message that was called lost is looked for this much longer, then its rows are removed for good.
-LATE_FOR = 600.0
 
 
 class Observer(Protocol):
@@ -73,6 +72,8 @@ class _Followed:
     settled: bool = False  # the effect was there: what is looked for now is a second one
     repeated: bool = False  # the second one was told of
     removal_failed: bool = False
+    noted: bool = False  # that it was accepted stands beside its mark
+    orphan: bool = False  # of a prober that is lost: there longer than it should be
 
     def postpone(self, current: float) -> None:
         """Plan the next look."""
@@ -88,21 +89,25 @@ class EffectWatch:
 
     A message whose effect was seen is watched until its deadline for a second effect, then its rows are removed.
     `service_clock` gives the seconds during which Redis and the database were both up; deadlines run on it.
+    What is older than `orphan_age` (seconds) may be removed by others.
     """
 
     def __init__(
         self,
         contract: Webhook,
-        witness: Witness,
+        marks: Marks,
         *,
         deadline: float,
+        orphan_age: float,
         service_clock: Callable[[], float],
         observer: Observer,
         permission: Permission | None = None,
     ) -> None:
         self._contract = contract
-        self._witness = witness
+        self._witness = marks.witness
+        self._marks = marks
         self.deadline = deadline  # of the messages that come from now on
+        self._orphan_age = orphan_age
         self._service_clock = service_clock
         self._observer = observer
         self._permission = permission or Unrestricted()
@@ -117,8 +122,12 @@ class EffectWatch:
         """How many accepted messages have no effect yet, of those whose effect can be seen."""
         return sum(self._is_judged(f) and not f.settled for f in self._followed.values())
 
-    def follow(self, messages: Iterable[AwaitedWebhook], *, measured: bool = True) -> None:
-        """Begin to follow messages, from a result or from the journal.
+    def follows(self, message_sid: str) -> bool:
+        """Whether this message is being seen to."""
+        return message_sid in self._followed
+
+    def follow(self, messages: Iterable[AwaitedWebhook], *, measured: bool = True, orphans: bool = False) -> None:
+        """Begin to follow messages, from a result, from the journal, or orphans of a prober that is lost.
 
         `measured`: the wait begins with the answer, so that the delay of the effect is worth telling.
         """
@@ -134,11 +143,14 @@ class EffectWatch:
                 look_at=current + FIRST_LOOK,
                 fence=self._permission.fence,
                 measured=measured,
+                orphan=orphans,
             )
         self._woken.set()
+        self._tell_left()
 
     async def forever(self) -> None:
         """Look again and again until cancelled."""
+        self._observer.left(self._left)
         while True:
             due = await self._next_due()
             try:
@@ -152,7 +164,7 @@ class EffectWatch:
                 self._postpone(due)
 
     async def drained(self) -> None:
-        """End every watch early: wait until no message is left whose effect can be seen, but for the lost ones.
+        """End every watch early: wait until none is left whose end is known or can be seen, but for lost ones.
 
         What was removed before its deadline is not forgotten: something late may still arrive, which the next
         start removes.
@@ -185,41 +197,85 @@ class EffectWatch:
                 continue
 
     async def _look(self, due: list[_Followed]) -> None:
-        for group in _grouped(f.message for f in due if self._is_judged(f)):
+        for group in grouped(f.message for f in due if self._is_judged(f)):
             effect = self._traces(group[0]).effect
             if effect is None:
                 continue
-            rows = await self._witness.fetch(effect, _values(group), timeout=ASK_TIMEOUT)
-            seen = {
+            rows = await self._witness.fetch(effect, query_values(group), timeout=ASK_TIMEOUT)
+            seen = {message.message_sid: Sighting(effects=0, done=False) for message in group} | {
                 str(row["message_sid"]): Sighting(effects=int(row["effects"] or 0), done=bool(row["done"]))
                 for row in rows
             }
-            nothing = Sighting(effects=0, done=False)
-            for message in group:
-                await self._judge(self._followed[message.message_sid], seen.get(message.message_sid, nothing))
-        over = [f.message for f in due if self._is_over(f)]
-        for group in _grouped(over) if self._permission.refusal() is None else []:
-            await self._clean(group)
+            await self._judge_all([self._followed[message.message_sid] for message in group], seen)
+            await self._note_accepted(group)
+        over = [f for f in due if self._is_over(f)]
+        if self._permission.refusal() is None:
+            for group in grouped(f.message for f in over):
+                await self._clean(group)
+        else:
+            self._leave_orphans(over)
         self._looked.set()
         self._postpone(due)
 
-    async def _judge(self, followed: _Followed, seen: Sighting) -> None:
+    def _leave_orphans(self, over: Iterable[_Followed]) -> None:
+        """Leave what is not ours to who may write; by its mark it is found again."""
+        for followed in over:
+            if followed.orphan:
+                self._followed.pop(followed.message.message_sid, None)
+        self._tell_left()
+
+    async def _judge_all(self, followed: Sequence[_Followed], seen: Mapping[str, Sighting]) -> None:
+        """Judge messages by one look at all of them, and those that are overdue by their marks too."""
         at = now()
+        waited = {f.message.message_sid: self._waited(f, at) for f in followed}
+        suspects = [
+            sid
+            for f in followed
+            if not f.settled
+            and overdue(
+                waited[sid := f.message.message_sid],
+                seen[sid],
+                deadline=f.deadline,
+                already_lost=f.message.lost,
+            )
+        ]
+        # After the effect: rows and mark are removed at once, so a mark that stands vouches for what was seen.
+        gone = await self._marks.gone(suspects, timeout=ASK_TIMEOUT) if suspects else frozenset()
+        for each in followed:
+            sid = each.message.message_sid
+            await self._judge(each, waited[sid], replace(seen[sid], mark_gone=sid in gone), at)
+
+    async def _note_accepted(self, group: Sequence[AwaitedWebhook]) -> None:
+        new = [f for m in group if not (f := self._followed[m.message_sid]).noted]
+        if new and self._permission.refusal() is not None:
+            return
+        if new:
+            await self._marks.accepted([f.message.message_sid for f in new], timeout=ASK_TIMEOUT)
+        for followed in new:
+            followed.noted = True
+
+    def _waited(self, followed: _Followed, at: Instant) -> Waited:
+        return Waited(
+            elapsed=at.mono - followed.since,
+            service_time=self._service_time(followed),
+            absent_until=followed.absent_until,
+            age=at.mono - followed.message.intended.mono,
+            marked=followed.message.marked,
+            ours=self._permission.refusal(undo=True) is None and self._permission.fence == followed.fence,
+        )
+
+    async def _judge(self, followed: _Followed, waited: Waited, seen: Sighting, at: Instant) -> None:
         if not followed.settled:
-            await self._settle(followed, seen, at)
+            await self._settle(followed, waited, seen, at)
         if seen.effects > 1 and not followed.repeated:
             followed.repeated = True
             await self._observer.repeated(followed.message, seen.effects, at)
 
-    async def _settle(self, followed: _Followed, seen: Sighting, at: Instant) -> None:
-        waited = Waited(
-            elapsed=at.mono - followed.since,
-            service_time=self._service_time(followed),
-            absent_until=followed.absent_until,
-            ours=self._permission.refusal(undo=True) is None and self._permission.fence == followed.fence,
-        )
+    async def _settle(self, followed: _Followed, waited: Waited, seen: Sighting, at: Instant) -> None:
         before = followed.message
-        verdict = settle(waited, seen, deadline=followed.deadline, already_lost=before.lost)
+        verdict = settle(
+            waited, seen, deadline=followed.deadline, orphan_age=self._orphan_age, already_lost=before.lost
+        )
         if not seen.done:
             followed.absent_until = waited.elapsed
         if verdict is None:
@@ -264,7 +320,7 @@ class EffectWatch:
         if followed.settled:
             return past_deadline or self._ending
         age = time.monotonic() - followed.since
-        return followed.message.lost and age > followed.deadline + LATE_FOR
+        return followed.message.lost and age > followed.deadline + LOOKED_FOR
 
     async def _clean(self, group: Sequence[AwaitedWebhook]) -> None:
         """Remove what is over; messages of one kind whose rows cannot be removed must not keep the others."""
@@ -278,15 +334,20 @@ class EffectWatch:
                 each.removal_failed = True
         else:
             await self._observer.forget(complete)
-        left = sum(f.removal_failed for f in self._followed.values())
+        self._tell_left()
+
+    def _tell_left(self) -> None:
+        left = sum(f.removal_failed or f.orphan for f in self._followed.values())
         if left != self._left:
             self._left = left
             self._observer.left(left)
 
     async def remove(self, messages: Sequence[AwaitedWebhook]) -> None:
         """Remove every row of these messages, and follow them no longer; NotAskable if it cannot be done now."""
-        for group in _grouped(messages):
-            await self._witness.run(self._traces(group[0]).cleanup, _values(group), timeout=ASK_TIMEOUT)
+        for group in grouped(messages):
+            sids = [message.message_sid for message in group]
+            cleanup = self._traces(group[0]).cleanup
+            await self._marks.remove_messages(sids, cleanup, query_values(group), timeout=ASK_TIMEOUT)
         for message in messages:
             self._followed.pop(message.message_sid, None)
 
@@ -299,7 +360,7 @@ class EffectWatch:
             followed.postpone(current)
 
 
-def _grouped(messages: Iterable[AwaitedWebhook]) -> list[list[AwaitedWebhook]]:
+def grouped(messages: Iterable[AwaitedWebhook]) -> list[list[AwaitedWebhook]]:
     """Group by what one query can ask about: the mode, the sender, and whether repeats count."""
     groups: dict[tuple[Mode, str, bool], list[AwaitedWebhook]] = {}
     for message in messages:
@@ -307,7 +368,8 @@ def _grouped(messages: Iterable[AwaitedWebhook]) -> list[list[AwaitedWebhook]]:
     return list(groups.values())
 
 
-def _values(group: Sequence[AwaitedWebhook]) -> dict[str, object]:
+def query_values(group: Sequence[AwaitedWebhook]) -> dict[str, object]:
+    """The parameters of a contract's statements about one such group."""
     return {
         "from_number": group[0].from_number,
         "message_sids": [message.message_sid for message in group],

@@ -20,10 +20,11 @@ from prober.outcome import Ask, Outcome, ProbeName, RaceOutcome
 from prober.probes.accept import Accepts
 from prober.probes.base import Permission, Probe, Run, Unrestricted
 from prober.probes.heat import Heat, Lanes
+from prober.probes.marks import Marks
 from prober.probes.race_witness import RaceWitness
 from prober.probes.sending import send_write
-from prober.probes.synthetic import Mark
-from prober.probes.witness import NotAskable, Witness
+from prober.probes.synthetic import Mark, Order
+from prober.probes.witness import NotAskable
 from prober.result import RaceHistory, RaceResult, RaceRows, VendorAnswer
 
 # Making and removing an order are our own work beside the race; each gets its own bound.
@@ -63,7 +64,7 @@ class RaceProbe:
         settings: RaceSettings,
         mark: Mark,
         client: Client,
-        witness: Witness,
+        marks: Marks,
         intend: Intend,
         permission: Permission | None = None,
     ) -> None:
@@ -71,10 +72,11 @@ class RaceProbe:
         self._settings = settings
         self._mark = mark
         self._client = client
-        self._witness = witness
+        self._witness = marks.witness
+        self._marks = marks
         self._intend = intend
         self._accepts = Accepts(contract, mark, client.endpoint, settings.bearer_token)
-        self._rows = RaceWitness(contract, mark, client, witness)
+        self._rows = RaceWitness(contract, mark, client, marks.witness)
         self._vendors = mark.vendors(settings.vendors)
         self._permission = permission or Unrestricted()
         self._split_last = float("-inf")
@@ -82,12 +84,13 @@ class RaceProbe:
 
     async def run(self, run: Run) -> RaceResult:
         """Make an order, race for it, judge, and clean up whatever happened in between."""
-        heat = Heat(order_id=self._mark.order(run.id), routing_id=self._mark.routing(run.id), released=run.started)
+        order, _ = self._mark.orders_of(run.id)
+        heat = Heat(order_id=order.id, routing_id=order.routing_id, released=run.started)
         try:
-            await self._create(run, heat)
+            await self._create(order, heat)
         except NotAskable as why:
             # The insert may have been committed although its answer was lost.
-            leftovers = await self._clean(heat)
+            leftovers = await self._clean(order)
             sentence = f"the synthetic order could not be made: {why.detail}"
             verdict = RaceVerdict(RaceOutcome.SETUP_FAILED, sentence)
             return self._result(run, heat, RaceHistory(), verdict, leftovers)
@@ -100,7 +103,7 @@ class RaceProbe:
                 history, leftovers = await self._held(run, heat, lanes, history)
         finally:
             lanes.close()
-            leftovers = _both(leftovers, await self._clean(heat))
+            leftovers = _both(leftovers, await self._clean(order))
         return self._result(run, heat, history, self._judged(heat, history), leftovers)
 
     def succeed(self, before: Probe) -> None:
@@ -117,11 +120,11 @@ class RaceProbe:
         sentence = f"given up before the accepts were released: writes are held back ({heat.held_back})"
         return RaceVerdict(RaceOutcome.SETUP_FAILED, sentence)
 
-    async def _create(self, run: Run, heat: Heat) -> None:
+    async def _create(self, order: Order, heat: Heat) -> None:
         if (refused := self._permission.refusal()) is not None:
             raise NotAskable(Outcome.SETUP_FAILED, f"writes are held back: {refused}")
-        await self._intend(run.id, heat.order_id)
-        await self._witness.run(self._contract.create, self._values(heat), timeout=WORK_TIMEOUT)
+        await self._intend(order.run_id, order.id)
+        await self._marks.make_order(order, self._contract.create, self._values(heat), timeout=WORK_TIMEOUT)
 
     def _values(self, heat: Heat, routing_id: str | None = None) -> dict[str, object]:
         return {
@@ -183,15 +186,12 @@ class RaceProbe:
         hold = self._contract.hold
         if hold is None or not first.times:
             return history, 0
-        heat = Heat(
-            order_id=self._mark.held_order(run.id),
-            routing_id=self._mark.held_routing(run.id),
-            released=first.released,
-        )
+        _, order = self._mark.orders_of(run.id)
+        heat = Heat(order_id=order.id, routing_id=order.routing_id, released=first.released)
         seconds = min(max(HOLD_FACTOR * max(first.times), HOLD_LEAST), HOLD_MOST)
         values = self._values(heat)
         try:
-            await self._create(run, heat)
+            await self._create(order, heat)
             async with self._witness.hold(hold, values, timeout=WORK_TIMEOUT):
                 racing = await lanes.started(heat, Ask.HELD)
                 await racing.until(seconds)
@@ -202,17 +202,16 @@ class RaceProbe:
             # Without the lock there is nothing to learn that the first heat has not told.
             history = replace(history, not_held=why.detail)
         finally:
-            leftovers = await self._clean(heat)
+            leftovers = await self._clean(order)
         return history, leftovers
 
-    async def _clean(self, heat: Heat) -> int:
+    async def _clean(self, order: Order) -> int:
         """Remove an order and count what is still there; -1 when that could not be done or asked."""
-        values = self._values(heat)
         if self._permission.refusal(undo=True) is not None:
             return -1
         try:
-            await self._witness.run(self._contract.cleanup, values, timeout=WORK_TIMEOUT)
-            return await self._witness.count(self._contract.leftovers, values, timeout=WORK_TIMEOUT)
+            await self._marks.remove_order(order, self._contract.cleanup, timeout=WORK_TIMEOUT)
+            return await self._witness.count(self._contract.leftovers, order.values, timeout=WORK_TIMEOUT)
         except NotAskable:
             return -1
 
@@ -232,7 +231,7 @@ class RaceProbe:
             sentence=verdict.sentence,
             routing_id=heat.routing_id,
             order_id=heat.order_id,
-            orders=(heat.order_id, self._mark.held_order(run.id)),
+            orders=tuple(order.id for order in self._mark.orders_of(run.id)),
             released=heat.released,
             history=history,
             race_duration=max(times) if complete else None,

@@ -9,15 +9,17 @@ from dataclasses import dataclass, field
 
 from prober.clock import Instant, now
 from prober.outcome import Outcome, ProbeName, SkipReason
-from prober.probes.base import Permission, Run, Unrestricted
+from prober.probes.base import Permission, Probe, Run, Unrestricted
 from prober.probes.network_outcome import UntriedError
 from prober.probes.redis_info import INFO, TIME, Missing, backlog_commands, read_backlog, read_info, read_time
 from prober.probes.redis_outcome import WrongValueError, redis_failure
 from prober.probes.redis_session import RedisAddress, open_session
 from prober.probes.resp import Answer, RedisConnection, Refusal, RefusedError, pack
+from prober.probes.synthetic import Mark
 from prober.result import RedisInfo, RedisResult
 
 KEY_EXPIRY = 60  # seconds; far above any timeout, so that a key can only outlive a run that was cut off
+MOST_LEFT = 60  # keys of runs that were cut off which are remembered, to be deleted before they expire
 
 
 @dataclass(slots=True)
@@ -54,6 +56,7 @@ class RedisProbe:
         self._details_due = float("-inf")
         self._connection: RedisConnection | None = None
         self._identity_known = False  # whether `run_id` was read on this connection
+        self._left: dict[str, float] = {}  # keys that may still be there → when they have expired (monotonic)
         self._permission = permission or Unrestricted()
         self._unwritable: Exception | None = None  # why the last write failed, though Redis was there
 
@@ -77,6 +80,8 @@ class RedisProbe:
                 except (RefusedError, WrongValueError, UntriedError) as refused:
                     trouble = refused  # Redis is there: what it tells of itself may say why
                 answered = time.monotonic()
+                if trouble is None and not run.urgent:
+                    await self._delete_left(connection)
                 await self._look_closer(connection, run, found, trouble is None)
         except asyncio.CancelledError:
             await self.close()
@@ -87,6 +92,14 @@ class RedisProbe:
         if trouble is not None:
             await self.close()
         return self._result(run, started, answered or time.monotonic(), trouble, found)
+
+    def succeed(self, before: Probe) -> None:
+        """Answer for the keys that the one before may have left; know what a pause keeps from being tried."""
+        if not isinstance(before, RedisProbe):
+            return
+        self._left = before._left
+        if str(before._address) == str(self._address):
+            self._unwritable = before._unwritable
 
     async def close(self) -> None:
         """Drop the connection."""
@@ -105,7 +118,7 @@ class RedisProbe:
         return self._connection
 
     async def _operate(self, connection: RedisConnection, run: Run, operations: dict[str, float]) -> None:
-        key = f"synthetic-prober:{self._instance}:{run.id}"
+        key = Mark(self._instance).key(run.id)
         value = run.id.encode()
         await _expect(b"PONG", "PING", pack("PING"), connection, operations, "ping")
         if refused := self._permission.refusal():
@@ -115,9 +128,11 @@ class RedisProbe:
             if self._unwritable is not None:
                 raise UntriedError(self._unwritable, refused)
             return
+        self._remember(key)
         try:
             await _expect(b"OK", "SET", pack("SET", key, value, "EX", KEY_EXPIRY), connection, operations, "write")
         except RefusedError as error:
+            self._left.pop(key, None)
             self._unwritable = error
             raise
         self._unwritable = None
@@ -126,6 +141,25 @@ class RedisProbe:
         await _expect(value, "GET", pack("GET", key), connection, operations, "read")
         if self._permission.refusal(undo=True) is None:  # else it expires by itself
             await _expect(1, "DEL", pack("DEL", key), connection, operations, "delete")
+            self._left.pop(key, None)
+
+    def _remember(self, key: str) -> None:
+        self._left[key] = time.monotonic() + KEY_EXPIRY
+        if len(self._left) > MOST_LEFT:
+            del self._left[next(iter(self._left))]
+
+    async def _delete_left(self, connection: RedisConnection) -> None:
+        """Delete what runs left that were cut off: untimed, and after what is timed."""
+        if self._left and self._permission.refusal() is None:
+            (answer,) = (await connection.ask(pack("DEL", *self._left))).answers
+            if not isinstance(answer, Refusal):
+                self._left.clear()
+
+    def _count_left(self) -> int:
+        current = time.monotonic()
+        for key in [key for key, expired in self._left.items() if expired <= current]:
+            del self._left[key]
+        return len(self._left)
 
     async def _look_closer(self, connection: RedisConnection, run: Run, found: _Findings, healthy: bool) -> None:
         due = run.started.mono >= self._details_due
@@ -172,6 +206,7 @@ class RedisProbe:
             operations=found.operations,
             info=found.info,
             backlog=found.backlog,
+            leftovers=self._count_left(),
         )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from prober.probes.redis_outcome import SentinelError, redis_failure
-from prober.probes.resp import RedisConnection, Refusal, RefusedError, pack
+from prober.probes.resp import MAX_ITEMS, RedisConnection, Refusal, RefusedError, pack
 
 Endpoint = tuple[str, int]  # host, port
 
@@ -41,33 +42,43 @@ class RedisAddress:
 
 
 async def open_session(
-    address: RedisAddress, *, client_name: str, timeout: float, subscriber: bool = False
+    address: RedisAddress,
+    *,
+    client_name: str,
+    timeout: float,
+    subscriber: bool = False,
+    most_items: int = MAX_ITEMS,
 ) -> RedisConnection:
     """Connect, authenticate, choose the database and give the connection a name.
 
-    `timeout` (seconds) is what the Sentinels share; the caller bounds the whole. Raises OSError, SentinelError,
-    and whatever `RedisConnection.ask` raises; then no connection is left.
+    `timeout` (seconds) is what the Sentinels share; the caller bounds the whole. `most_items`: of one array that
+    it reads. Raises OSError, SentinelError, and whatever `RedisConnection.ask` raises; then no connection is left.
     """
+
+    def protocol() -> RedisConnection:
+        return RedisConnection(subscriber=subscriber, most_items=most_items)
+
     if address.sentinels:
         endpoint = await _find_master(address, timeout)
-        connection = await _dial(endpoint, address.tls, address.tls_server_name, subscriber=subscriber)
+        connection = await _dial(endpoint, address.tls, address.tls_server_name, protocol)
     elif address.unix_socket is not None:
-        _, connection = await asyncio.get_running_loop().create_unix_connection(
-            lambda: RedisConnection(subscriber=subscriber), address.unix_socket
-        )
+        _, connection = await asyncio.get_running_loop().create_unix_connection(protocol, address.unix_socket)
     else:
         endpoint = (address.host, address.port)
-        connection = await _dial(endpoint, address.tls, address.tls_server_name, subscriber=subscriber)
+        connection = await _dial(endpoint, address.tls, address.tls_server_name, protocol)
     await _greet(connection, address.username, address.password, address.db, client_name)
     return connection
 
 
 async def _dial(
-    endpoint: Endpoint, tls: ssl.SSLContext | None, server_name: str | None, *, subscriber: bool = False
+    endpoint: Endpoint,
+    tls: ssl.SSLContext | None,
+    server_name: str | None,
+    protocol: Callable[[], RedisConnection] = RedisConnection,
 ) -> RedisConnection:
     host, port = endpoint
     _, connection = await asyncio.get_running_loop().create_connection(
-        lambda: RedisConnection(subscriber=subscriber),
+        protocol,
         host,
         port,
         ssl=tls,

@@ -79,7 +79,9 @@ def pack(*words: str | bytes | int) -> bytes:
 class AnswerReader:
     """Turns bytes as they arrive into answers; no byte is looked at twice, however they are cut up."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_items: int = MAX_ITEMS) -> None:
+        """`most_items`: of one array."""
+        self._most_items = most_items
         self._buffer = bytearray()
         self._position = 0
         self._answer = self._read(0)
@@ -150,8 +152,8 @@ class AnswerReader:
             return None
         if length < 0 or depth > MAX_DEPTH:
             raise GarbageError(f"expected an array of answers, got length {length} at depth {depth}")
-        if length > MAX_ITEMS:
-            raise TooLargeError(f"an array of {length} answers was announced; at most {MAX_ITEMS} are read")
+        if length > self._most_items:
+            raise TooLargeError(f"an array of {length} answers was announced; at most {self._most_items} are read")
         items: list[Answer] = []
         for _ in range(length):
             items.append((yield from self._read(depth)))  # noqa: PERF401 - a comprehension cannot yield
@@ -171,11 +173,11 @@ class RedisConnection(asyncio.Protocol):
     `closed` is set to the moment at which the connection closed. A `subscriber` may be told something unasked.
     """
 
-    def __init__(self, *, subscriber: bool = False) -> None:
+    def __init__(self, *, subscriber: bool = False, most_items: int = MAX_ITEMS) -> None:
         self.closed: asyncio.Future[Instant] = asyncio.get_running_loop().create_future()
         self._subscriber = subscriber
         self._transport: asyncio.Transport | None = None
-        self._reader = AnswerReader()
+        self._reader = AnswerReader(most_items)
         self._waiter: asyncio.Future[float] | None = None
         self._answers: list[Answer] = []
         self._expected = 0

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "prober"
 HEARTBEAT = f"{SCHEMA}.heartbeat"
+MARKS = f"{SCHEMA}.marks"
 LEASE = f"{SCHEMA}.lease"
 FENCED = f"{SCHEMA}.fenced"
 # What FENCED raises; a class of SQLSTATE that PostgreSQL does not use.
@@ -60,6 +61,22 @@ OBJECTS = (
     beat bigint NOT NULL DEFAULT 0,
     at timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50)""",
+    ),
+    SchemaObject(
+        "TABLE",
+        "marks",
+        ("SELECT", "INSERT", "UPDATE", "DELETE"),
+        # A row for each synthetic thing that stands in the target's tables just now, with what removing it needs.
+        f"""CREATE TABLE {MARKS} (
+    kind text NOT NULL CHECK (kind IN ('order', 'message')),
+    id text NOT NULL,
+    instance text NOT NULL,
+    run_id text NOT NULL,
+    made_at timestamptz NOT NULL DEFAULT now(),
+    accepted_at timestamptz,
+    payload jsonb NOT NULL,
+    PRIMARY KEY (kind, id)
+)""",
     ),
     # Who may write, where replicas are elected (`prober.judge.lease`).
     SchemaObject(

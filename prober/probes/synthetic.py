@@ -31,6 +31,26 @@ def new_message_sid() -> str:
     return f"SM{secrets.token_hex(16)}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One synthetic order: the ids by which all of it is found and removed."""
+
+    id: str
+    routing_id: str
+    retailer_id: str
+    run_id: str
+
+    @property
+    def values(self) -> dict[str, object]:
+        """The parameters of a contract's statements about it; of its vendors only a race knows."""
+        return {
+            "order_id": self.id,
+            "routing_id": self.routing_id,
+            "retailer_id": self.retailer_id,
+            "vendor_ids": [],
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """The marks of one instance."""
@@ -44,6 +64,24 @@ class Mark:
     def body(self, run_id: str) -> str:
         """The text of a synthetic message: unique, and readable to whoever finds it in a table."""
         return f"{PREFIX} {self.instance} {run_id}"
+
+    def is_body(self, text: str, run_id: str) -> bool:
+        """Whether a message of this run has this text; those after its first have a number behind it."""
+        rest = text.removeprefix(self.body(run_id))
+        return rest != text and (not rest or (rest[0] == " " and rest[1:].isdecimal() and rest.isascii()))
+
+    def orders_of(self, run_id: str) -> tuple[Order, Order]:
+        """What a run may make: an order for the race, and one for its second heat."""
+        ids = (
+            (self.order(run_id), self.routing(run_id)),
+            (self.held_order(run_id), self.held_routing(run_id)),
+        )
+        first, second = (Order(id=o, routing_id=r, retailer_id=self.retailer, run_id=run_id) for o, r in ids)
+        return first, second
+
+    def order_called(self, order_id: str, run_id: str) -> Order | None:
+        """The order of a run that has this id; None if it has none of that id."""
+        return next((order for order in self.orders_of(run_id) if order.id == order_id), None)
 
     def order(self, run_id: str) -> str:
         """The id (and number) of a synthetic order."""
@@ -64,6 +102,15 @@ class Mark:
     def second_routing(self, run_id: str) -> str:
         """The id of another routing of the same synthetic order."""
         return f"{PREFIX}-{self.instance}-routing2-{run_id}"
+
+    @property
+    def key_prefix(self) -> str:
+        """What the keys in Redis begin with."""
+        return f"{PREFIX}:{self.instance}:"
+
+    def key(self, run_id: str) -> str:
+        """The one key of a run in Redis."""
+        return self.key_prefix + run_id
 
     @property
     def late_vendor(self) -> str:

@@ -55,7 +55,9 @@ class WebhookProbe:
         awaited = self._messages.awaited(run, message, mode)
         await self._intend(awaited)
         if mode is Mode.NO_SIDE_EFFECTS:
-            check, remark = await self._claimed(run, message)
+            awaited, check, remark = await self._claimed(run, awaited)
+        else:
+            awaited = await self._messages.mark(awaited)
         # A claim whose answer was lost may have been committed: its row is looked for as well.
         return replace(await self._send(run, message, mode, check, remark), awaited=awaited)
 
@@ -66,16 +68,16 @@ class WebhookProbe:
             return WebhookCheck.PATH, _not_delivered(refused)
         return WebhookCheck.DELIVERY, ""
 
-    async def _claimed(self, run: Run, message: Message) -> tuple[WebhookCheck, str]:
-        """Claim the message, if that is still allowed, and say what may be sent then."""
+    async def _claimed(self, run: Run, awaited: AwaitedWebhook) -> tuple[AwaitedWebhook, WebhookCheck, str]:
+        """Claim a message, if that is still allowed, and say what may be sent then."""
         check, remark = self._allowed()
         if check is WebhookCheck.PATH:
-            return check, remark
+            return awaited, check, remark
         try:
-            await self._messages.claim(message, run.timeout * CLAIM_SHARE)
+            awaited = await self._messages.claim(awaited, run.timeout * CLAIM_SHARE)
         except NotAskable as why:
-            return WebhookCheck.PATH, f"; not delivered, no claim: {why.detail}"
-        return check, remark
+            return awaited, WebhookCheck.PATH, f"; not delivered, no claim: {why.detail}"
+        return awaited, check, remark
 
     def succeed(self, before: Probe) -> None:
         """Take over when the last message in full was sent."""

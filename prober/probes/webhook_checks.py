@@ -45,7 +45,9 @@ class Attempts:
         await self._intend(awaited)
         self._awaited[message.sid] = awaited
         if mode is Mode.NO_SIDE_EFFECTS:
-            await self._messages.claim(message, self._run.timeout * CLAIM_SHARE)
+            self._awaited[message.sid] = await self._messages.claim(awaited, self._run.timeout * CLAIM_SHARE)
+        else:
+            self._awaited[message.sid] = await self._messages.mark(awaited)
         return message
 
     def request(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from urllib.parse import urlencode
 
@@ -12,8 +12,9 @@ from prober.contract import Webhook, fill
 from prober.http1 import Endpoint, build_request
 from prober.outcome import Mode, Outcome
 from prober.probes.base import Run
+from prober.probes.marks import Marks
 from prober.probes.synthetic import HEADER, Mark, new_message_sid, new_trace
-from prober.probes.witness import NotAskable, Witness
+from prober.probes.witness import NotAskable
 from prober.result import AwaitedWebhook
 from prober.signature import forge_form, sign_form
 
@@ -66,18 +67,18 @@ class Messages:
         settings: WebhookSettings,
         mark: Mark,
         endpoint: Endpoint,
-        witness: Witness | None,
+        marks: Marks | None,
     ) -> None:
         self.contract = contract
         self.settings = settings
         self._mark = mark
         self._endpoint = endpoint
-        self._witness = witness
+        self._marks = marks
 
     @property
     def claims(self) -> bool:
         """Whether a message can be claimed at all."""
-        return self._witness is not None and self.contract.claimed is not None
+        return self._marks is not None and self.contract.claimed is not None
 
     def compose(self, run: Run, ordinal: int = 1, sid: str | None = None) -> Message:
         """A message, with a new MessageSid unless one is given.
@@ -106,12 +107,17 @@ class Messages:
             repeated=repeated,
         )
 
-    async def claim(self, message: Message, timeout: float) -> None:
-        """Insert its MessageSid before it is sent; NotAskable when that cannot be done."""
-        if self._witness is None or self.contract.claimed is None:
+    async def claim(self, message: AwaitedWebhook, timeout: float) -> AwaitedWebhook:
+        """Insert its MessageSid and its mark before it is sent; NotAskable when that cannot be done."""
+        if self._marks is None or self.contract.claimed is None:
             raise NotAskable(Outcome.SETUP_FAILED, "the contract has no claim, or no database is configured")
-        values = {"message_sid": message.sid, "from_number": self.settings.from_number}
-        await self._witness.run([self.contract.claimed.claim], values, timeout=timeout)
+        marked = await self._marks.claim(message, self.contract.claimed.claim, timeout=timeout)
+        return replace(message, marked=marked)
+
+    async def mark(self, message: AwaitedWebhook) -> AwaitedWebhook:
+        """Mark what is sent without a claim, as far as that can be done at once."""
+        marked = self._marks is not None and await self._marks.mark(message)
+        return replace(message, marked=marked)
 
     def request(
         self,

@@ -9,6 +9,7 @@ from prober.event import JOURNAL_FAILURES, Started
 from prober.outcome import (
     RACE_VIOLATIONS,
     WEBHOOK_VIOLATIONS,
+    Leftover,
     Outcome,
     Phase,
     ProbeName,
@@ -180,7 +181,7 @@ SERVICE = Label(name="service", values=_names(Service), known=_services)
 VIOLATION_KIND = Label(name="kind", values=_names(Violation))
 LEFTOVER_KIND = Label(
     name="kind",
-    configured="the kinds of synthetic things that the contract makes",
+    values=_names(Leftover),
     known=lambda started: started.leftover_kinds,
 )
 JOURNAL_REASON = Label(name="reason", values=JOURNAL_FAILURES)

@@ -93,6 +93,7 @@ def test_what_changes_is_said_by_key_with_secrets_masked(tmp_path: Path) -> None
         ({"cap__burst": 40}, "cap.burst"),
         ({"pause__until": "2100-01-01T00:00:00Z"}, "pause.until"),
         ({"maintenance": [{"cron": "0 3 * * *", "duration": "1h"}]}, "maintenance"),
+        ({"cleanup__orphan_age": "1h"}, "cleanup.orphan_age"),
         ({"election": "enabled"}, "election.enabled"),
     ],
 )

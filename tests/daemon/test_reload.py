@@ -29,7 +29,7 @@ from tests.daemon.test_changes import running
 from tests.permits import ROUTES, WIDE
 from tests.web.event_samples import started
 
-NOTHING = Assembled(watched=(), gate=Gate(WIDE, ROUTES), routes=ROUTES, witness=None)
+NOTHING = Assembled(watched=(), gate=Gate(WIDE, ROUTES), routes=ROUTES, witness=None, marks=None)
 
 
 @pytest.fixture(autouse=True)

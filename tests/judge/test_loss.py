@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prober.judge.loss import Sighting, Waited, settle
+from prober.judge.loss import Sighting, Waited, overdue, settle
 from prober.outcome import Settlement
 
 ABSENT, THERE = Sighting(effects=0, done=False), Sighting(effects=1, done=True)
@@ -39,27 +41,64 @@ def waited(
     ],
 )
 def test_verdicts(how: Waited, seen: Sighting | None, lost_before: bool, expected: Settlement | None) -> None:
-    verdict = settle(how, seen, deadline=60.0, already_lost=lost_before)
+    verdict = settle(how, seen, deadline=60.0, orphan_age=900.0, already_lost=lost_before)
     assert (verdict.settlement if verdict else None) is expected
+
+
+GONE = Sighting(effects=0, done=False, mark_gone=True)
+
+
+@pytest.mark.parametrize(
+    ("age", "marked", "seen", "expected"),
+    [
+        # Nobody's sweep touches what is younger than orphan_age: a mark that is not there was never written.
+        (100.0, False, GONE, Settlement.LOST),
+        (900.0, False, GONE, Settlement.LOST),
+        (900.1, False, GONE, Settlement.NOT_KNOWN),
+        (5_000.0, False, GONE, Settlement.NOT_KNOWN),
+        # A mark that was written is gone, so somebody has removed it, and the rows with it.
+        (100.0, True, GONE, Settlement.NOT_KNOWN),
+        # While the mark stands nobody has removed anything, however long ago the message was made.
+        (5_000.0, True, ABSENT, Settlement.LOST),
+        (5_000.0, False, ABSENT, Settlement.LOST),
+        (5_000.0, True, replace(THERE, mark_gone=True), Settlement.LATE),
+    ],
+)
+def test_what_a_sweep_may_have_removed_is_not_known(
+    age: float, marked: bool, seen: Sighting, expected: Settlement
+) -> None:
+    how = Waited(elapsed=age, service_time=60.0, absent_until=10.0, age=age, marked=marked)
+    verdict = settle(how, seen, deadline=60.0, orphan_age=900.0, already_lost=False)
+    assert verdict is not None
+    assert verdict.settlement is expected
 
 
 times = st.floats(0, 10_000)
 
 
+@given(times, times, st.booleans(), st.booleans())
+def test_a_loss_is_never_called_without_the_mark_having_been_looked_for(
+    age: float, service: float, marked: bool, lost: bool
+) -> None:
+    how = Waited(elapsed=age, service_time=service, absent_until=None, age=age, marked=marked)
+    verdict = settle(how, ABSENT, deadline=60.0, orphan_age=900.0, already_lost=lost)
+    assert (verdict is not None) == overdue(how, ABSENT, deadline=60.0, already_lost=lost)
+
+
 @given(times, times, st.booleans())
 def test_what_cannot_be_asked_is_never_settled(elapsed: float, service: float, lost: bool) -> None:
-    assert settle(waited(elapsed, service), None, deadline=60.0, already_lost=lost) is None
+    assert settle(waited(elapsed, service), None, deadline=60.0, orphan_age=900.0, already_lost=lost) is None
 
 
 @given(times, st.floats(0, 59.999))
 def test_an_outage_never_makes_a_loss(elapsed: float, service: float) -> None:
-    assert settle(waited(elapsed, service), ABSENT, deadline=60.0, already_lost=False) is None
+    assert settle(waited(elapsed, service), ABSENT, deadline=60.0, orphan_age=900.0, already_lost=False) is None
 
 
 @given(times, times, st.one_of(st.none(), times), st.booleans())
 def test_an_effect_that_is_there_is_never_lost(
     elapsed: float, service: float, absent: float | None, lost: bool
 ) -> None:
-    verdict = settle(waited(elapsed, service, absent), THERE, deadline=60.0, already_lost=lost)
+    verdict = settle(waited(elapsed, service, absent), THERE, deadline=60.0, orphan_age=900.0, already_lost=lost)
     assert verdict is not None
     assert verdict.settlement is not Settlement.LOST

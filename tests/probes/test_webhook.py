@@ -19,6 +19,7 @@ from prober.http1 import Client, Endpoint
 from prober.outcome import Mode, Outcome, Phase, SkipReason, WebhookCheck
 from prober.probes.base import Permission, Run
 from prober.probes.database_session import DatabaseAddress
+from prober.probes.marks import Marks
 from prober.probes.synthetic import Mark
 from prober.probes.webhook import WebhookProbe
 from prober.probes.webhook_message import Messages, WebhookSettings
@@ -68,7 +69,8 @@ def probe_of(
         reuse_connection=reuse,
     )
     client = Client(Endpoint.parse(url))
-    messages = Messages(contract, settings, Mark("test"), client.endpoint, witness)
+    marks = None if witness is None else Marks(witness, "test")
+    messages = Messages(contract, settings, Mark("test"), client.endpoint, marks)
     return WebhookProbe(messages, client, intend or Intended(), permission)
 
 

@@ -68,7 +68,7 @@ def test_what_is_no_value_of_ours_is_an_error_that_names_it() -> None:
 def test_a_result_row_holds_only_what_is_special_to_its_kind() -> None:
     ((_, values),) = Encoder("boot", str).statements(redis_result(3))
     assert values[:5] == ("redis", "run-3", at(3).wall, 0.0005, "ok")
-    assert set(json.loads(str(values[6]))) == {"operations", "info", "backlog"}
+    assert set(json.loads(str(values[6]))) == {"operations", "info", "backlog", "leftovers"}
 
 
 @given(st.text(st.characters(), max_size=50))

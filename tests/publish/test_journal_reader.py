@@ -163,6 +163,7 @@ def test_a_webhook_is_found_by_its_message_and_by_its_run(file: JournalFile, rea
     assert (found.settlement, found.accepted_wall, found.followed) == ("done", at(1.5).wall, True)
     assert reader.webhook(found.message_sid) == found
     assert reader.webhook("run-2") is None
+    assert reader.followed_webhooks() == (found,)
     seen = reader.result_of_webhook("run-2")
     assert seen is not None
     assert seen.outcome == Outcome.OK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from prober.clock import Instant
 from prober.judge.violations import MOST_OF_A_KIND
 from prober.outcome import RaceOutcome, Settlement, Violation
-from prober.publish.journal import Acknowledgement, Cleaned, Forgotten, Restored, State
+from prober.publish.journal import Acknowledgement, Cleaned, Forgotten, Left, Restored, State, read_left
 from prober.publish.journal.entries import Entry
 from prober.publish.journal.restore import Anchor, read_boot_id, restore
 from tests.publish.journal_samples import (
@@ -121,6 +122,18 @@ def test_messages_are_awaited_until_they_are_forgotten(tmp_path: Path) -> None:
     )
     assert past.awaited == (awaited(1), awaited(2, accepted=2.5), awaited(3, accepted=3.5, lost=True))
     assert (past.lost, past.late) == (1, 1)
+
+
+def test_what_may_be_left_is_read_alone_with_how_it_was_sent(tmp_path: Path) -> None:
+    file = journal_file(tmp_path)
+    twice = replace(awaited(2), repeated=True)
+    commit(file, awaited(1), twice, awaited(3), Forgotten(message_sid=awaited(3).message_sid), mark(4), mark(5))
+    commit(file, Cleaned(kind=mark(5).kind, id=mark(5).id))
+    try:
+        left = file.ask(lambda connection: read_left(connection, at(100), BOOT))
+    finally:
+        file.close()
+    assert left == Left(marks=(mark(4),), awaited=(awaited(1), twice))
 
 
 def test_the_window_of_races_comes_back_in_its_order(tmp_path: Path) -> None:

@@ -396,7 +396,7 @@ async def test_no_schema_and_no_fixtures_until_they_are_made(stack: Stack) -> No
 
     code, out, _ = await run(stack, "doctor", "--setup", "--yes")
     assert code == FINE
-    assert "made: schema prober, table prober.heartbeat, table prober.lease, " in out
+    assert "made: schema prober, table prober.heartbeat, table prober.marks, table prober.lease, " in out
     assert "the heartbeat of demo, a synthetic retailer" in out
     walk = await doctor(stack)
     assert (walk.code, walk.bad()) == (FINE, [])

@@ -13,7 +13,7 @@ from proofs.election_judge import Trouble
 from tests.system.daemon_stack import no_trace
 from tests.system.watching import until
 
-TERM = 2.0
+TERM = 3.0
 
 
 async def test_one_of_three_writes_whatever_becomes_of_it() -> None:
@@ -38,7 +38,7 @@ async def test_one_of_three_writes_whatever_becomes_of_it() -> None:
         file = found.stack.directory / f"{found.replicas[0].name}.yaml"
         config = load_config(file, {})
         lines = {line.name: line for line in await check_once(config, load_contract(config, file.parent))}
-        assert lines["race"].sentence == "not run, since it writes: not_leader"
+        assert lines["race"].sentence == "not run: another replica holds the lease"
         assert lines["webhook"].verdict == "ok"
         assert lines["webhook"].sentence.endswith("not delivered: not_leader")
         assert lines["database"].sentence.startswith("select")

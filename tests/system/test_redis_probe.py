@@ -53,6 +53,23 @@ async def test_one_connection_serves_all_healthy_runs(probe: RedisProbe, redis_c
     assert told["total_connections_received"] <= 3  # the fixture's readiness check, this redis_client, the probe
 
 
+async def test_keys_that_a_run_left_are_counted_and_deleted_by_the_next_good_one(
+    probe: RedisProbe, redis_client: Redis
+) -> None:
+    assert (await probe.run(run())).leftovers == 0
+    for left in (1, 2):
+        assert (await probe.run(run(urgent=True))).leftovers == left
+        assert await redis_client.dbsize() == left
+    assert (await probe.run(run())).leftovers == 0
+    assert await redis_client.dbsize() == 0
+
+
+async def test_a_write_that_was_refused_leaves_no_key(probe: RedisProbe, redis_client: Redis) -> None:
+    await redis_client.config_set("maxmemory", 1)
+    result = await probe.run(run())
+    assert (result.outcome, result.leftovers) == (Outcome.OOM, 0)
+
+
 async def test_urgent_runs_connect_afresh_and_leave_only_what_expires(
     probe: RedisProbe, redis_client: Redis
 ) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -15,6 +13,8 @@ import pytest_asyncio
 
 from prober.demo.process import Owner
 from prober.demo.target.control_client import ControlClient
+from tests.system import commanding
+from tests.system.commanding import Said
 from tests.system.daemon_stack import change_config, fast_stack, no_trace
 from tests.system.watching import Watched, until
 
@@ -28,13 +28,6 @@ OPEN, KNOWN = "prober_open_violations", "prober_known_violations"
 KIND = "multiple_winners"
 
 
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def watched() -> AsyncIterator[Watched]:
     async with Owner() as owner:
@@ -44,19 +37,8 @@ async def watched() -> AsyncIterator[Watched]:
         yield Watched(stack)
 
 
-async def prober(watched: Watched, *arguments: str) -> Said:
-    """Run one command on the config of the stack, as a process of its own."""
-    command, *rest = arguments
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "prober", command, "--config", str(watched.stack.config_file), *rest),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    assert b"Traceback" not in err, err.decode()
-    return Said(process.returncode, out.decode(), err.decode())
+async def prober(watched: Watched, command: str, *arguments: str) -> Said:
+    return await commanding.prober(watched.stack.config_file, command, *arguments)
 
 
 async def stands(watched: Watched, **wanted: int) -> None:

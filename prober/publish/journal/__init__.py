@@ -15,7 +15,7 @@ from prober.publish.journal.entries import (
     State,
 )
 from prober.publish.journal.journal import Journal
-from prober.publish.journal.restore import Restored, read_boot_id
+from prober.publish.journal.restore import Left, Restored, read_boot_id, read_left
 from prober.publish.journal.retention import Keep, Retained
 
 __all__ = [
@@ -29,8 +29,10 @@ __all__ = [
     "JournalNews",
     "JournalRecovered",
     "Keep",
+    "Left",
     "Restored",
     "Retained",
     "State",
     "read_boot_id",
+    "read_left",
 ]

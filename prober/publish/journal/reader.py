@@ -131,6 +131,11 @@ class Reader:
         )
         return StoredWebhook(**{**rows[0], "followed": bool(rows[0]["followed"])}) if rows else None
 
+    def followed_webhooks(self) -> tuple[StoredWebhook, ...]:
+        """Return the messages that are waited for, or whose rows are still to be removed."""
+        rows = self._rows(f"SELECT {_WEBHOOK} FROM webhooks WHERE followed = 1 ORDER BY seq DESC", ())  # noqa: S608
+        return tuple(StoredWebhook(**{**row, "followed": True}) for row in rows)
+
     def violations(
         self, kind: str | None = None, *, limit: int = 100, before: int | None = None
     ) -> tuple[StoredViolation, ...]:

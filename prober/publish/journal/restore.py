@@ -175,6 +175,20 @@ def read_acknowledgements(
     return tuple(past.acknowledgements(now.wall - violation_hold))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What may still exist in the target, as far as the journal knows."""
+
+    marks: tuple[Intended, ...] = ()
+    awaited: tuple[AwaitedWebhook, ...] = ()
+
+
+def read_left(connection: sqlite3.Connection, now: Instant, boot_id: str) -> Left:
+    """Read only that. Raises sqlite3.Error."""
+    past = _Past(connection, Anchor(now, boot_id))
+    return Left(marks=tuple(past.marks()), awaited=tuple(past.awaited()))
+
+
 def _outage(row: sqlite3.Row, anchor: Anchor) -> Outage:
     began = anchor.instant(row["began_wall"], row["began_mono"], row["boot_id"])
     ended = None
@@ -208,6 +222,7 @@ def _awaited(row: sqlite3.Row, anchor: Anchor) -> AwaitedWebhook:
         intended=anchor.instant(row["intended_wall"], row["intended_mono"], row["boot_id"]),
         accepted=accepted,
         lost=bool(row["lost"]),
+        repeated=bool(row["repeated"]),
         settled=row["settlement"] not in (None, Settlement.LOST),
     )
 

@@ -86,8 +86,11 @@ _ALL_WEBHOOKS = (
     f"CREATE INDEX results_of_webhooks ON results (run_id) WHERE {OF_WEBHOOKS}",
 )
 
+# What a message that is sent more than once may leave is more than what another one does.
+_REPEATED = ("ALTER TABLE webhooks ADD COLUMN repeated INTEGER NOT NULL DEFAULT 0",)
+
 # The statements that lead from version n to n + 1. Released ones are never edited: a change is a new line.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_TABLES, _TALLIES, _ALL_WEBHOOKS)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_TABLES, _TALLIES, _ALL_WEBHOOKS, _REPEATED)
 
 VERSION = len(MIGRATIONS)
 

@@ -24,12 +24,13 @@ UPSERT_OUTAGE = """INSERT INTO outages VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, 
     ended_wall = excluded.ended_wall, ended_mono = excluded.ended_mono, duration = excluded.duration,
     uncertainty = excluded.uncertainty, failures = excluded.failures"""
 UPSERT_AWAITED = """INSERT INTO webhooks (message_sid, run_id, mode, body, from_number, intended_wall,
-    intended_mono, accepted_wall, accepted_mono, boot_id, lost, followed)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
+    intended_mono, accepted_wall, accepted_mono, boot_id, lost, repeated, followed)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
     ON CONFLICT (message_sid) DO UPDATE SET run_id = excluded.run_id, mode = excluded.mode,
     body = excluded.body, from_number = excluded.from_number, intended_wall = excluded.intended_wall,
     intended_mono = excluded.intended_mono, accepted_wall = excluded.accepted_wall,
-    accepted_mono = excluded.accepted_mono, boot_id = excluded.boot_id, lost = excluded.lost, followed = 1"""
+    accepted_mono = excluded.accepted_mono, boot_id = excluded.boot_id, lost = excluded.lost,
+    repeated = excluded.repeated, followed = 1"""
 FORGET = "UPDATE webhooks SET followed = 0 WHERE message_sid = ?"
 UPSERT_SETTLED = """INSERT INTO webhooks (message_sid, run_id, settlement, settled_wall, delay, effects, sentence)
     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (message_sid) DO UPDATE SET settlement = excluded.settlement,
@@ -157,6 +158,7 @@ class Encoder:
             None if accepted is None else accepted.mono,
             self._boot_id,
             webhook.lost,
+            webhook.repeated,
         )
 
     def _settled(self, settled: WebhookSettled) -> Statement:

@@ -143,10 +143,10 @@ LEFTOVERS = Metric(
     name="prober_synthetic_leftovers",
     kind=Kind.GAUGE,
     group=Group.PROBES,
-    help="Synthetic things in the target that should be gone and are not.",
+    help="Synthetic things in the target that should be gone and are not; absent where it cannot be known.",
     unit="things",
     labels=(of.LEFTOVER_KIND,),
-    probes=_SYNTHETIC,
+    probes=_SYNTHETIC | {ProbeName.REDIS},
 )
 
 LEADER = Metric(

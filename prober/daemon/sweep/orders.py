@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from prober.contract import Race
 from prober.event import Event, Leftovers
+from prober.outcome import Leftover
 from prober.probes.base import Permission
-from prober.probes.synthetic import Mark
-from prober.probes.witness import NotAskable, Witness
+from prober.probes.marks import Marks
+from prober.probes.synthetic import Mark, Order
+from prober.probes.witness import NotAskable
 from prober.publish.journal import Intended
 
-# The kind under which orders stand in the journal and in the metrics.
-ORDERS = "orders"
 # Seconds between two tries while something is left.
 RETRY = 1.0
 ASK_TIMEOUT = 5.0
@@ -23,7 +23,7 @@ ASK_TIMEOUT = 5.0
 
 @dataclass(slots=True)
 class _Left:
-    run_id: str
+    order: Order
     once_more: float = 0.0  # monotonic: looked at until then, since rows of a killed prober may still arrive
     gone: bool = False
 
@@ -38,7 +38,7 @@ class OrderSweep:
     def __init__(
         self,
         contract: Race,
-        witness: Witness,
+        marks: Marks,
         mark: Mark,
         *,
         cleaned: Callable[[str], Awaitable[None]],
@@ -46,7 +46,8 @@ class OrderSweep:
         permission: Permission,
     ) -> None:
         self._contract = contract
-        self._witness = witness
+        self._witness = marks.witness
+        self._marks = marks
         self._mark = mark
         self._cleaned = cleaned
         self._publish = publish
@@ -56,14 +57,25 @@ class OrderSweep:
 
     def resume(self, marks: Iterable[Intended], *, once_more_after: float) -> None:
         """Take up the orders of an earlier life of this prober, and look again `once_more_after` seconds later."""
+        orders = (self._mark.order_called(m.id, m.run_id) for m in marks if m.kind == Leftover.ORDERS)
+        self.adopt((order for order in orders if order is not None), once_more_after=once_more_after)
+
+    def adopt(self, orders: Iterable[Order], *, once_more_after: float) -> None:
+        """Remove these orders of whatever prober, and look again `once_more_after` seconds later."""
         until = time.monotonic() + once_more_after
-        self._left |= {m.id: _Left(m.run_id, once_more=until) for m in marks if m.kind == ORDERS}
+        self._left |= {order.id: _Left(order, once_more=until) for order in orders}
         self._woken.set()
 
     def follow(self, run_id: str, order_id: str) -> None:
-        """Remove this order as soon as that is possible."""
-        self._left[order_id] = _Left(run_id)
-        self._woken.set()
+        """Remove this order of a run of ours as soon as that is possible."""
+        order = self._mark.order_called(order_id, run_id)
+        if order is not None:
+            self._left[order.id] = _Left(order)
+            self._woken.set()
+
+    def follows(self, order_id: str) -> bool:
+        """Whether this order is being seen to."""
+        return order_id in self._left
 
     async def forever(self) -> None:
         """Sweep until cancelled."""
@@ -81,23 +93,18 @@ class OrderSweep:
                 await asyncio.sleep(RETRY)
 
     async def _round(self) -> None:
-        for order_id, left in list(self._left.items()):
+        for left in list(self._left.values()):
             if left.gone and time.monotonic() < left.once_more:
                 continue
-            if self._permission.refusal() is not None:
-                return  # they stay, and stay counted
-            values = {
-                "order_id": order_id,
-                "routing_id": self._mark.routing(left.run_id),
-                "retailer_id": self._mark.retailer,
-                "vendor_ids": [],
-            }
-            await self._witness.run(self._contract.cleanup, values, timeout=ASK_TIMEOUT)
-            left.gone = await self._witness.count(self._contract.leftovers, values, timeout=ASK_TIMEOUT) == 0
+            # Where writes are held back another may remove it meanwhile; until then it stays, and stays counted.
+            if self._permission.refusal() is None:
+                await self._marks.remove_order(left.order, self._contract.cleanup, timeout=ASK_TIMEOUT)
+            rows = await self._witness.count(self._contract.leftovers, left.order.values, timeout=ASK_TIMEOUT)
+            left.gone = rows == 0
             if left.gone and time.monotonic() >= left.once_more:
-                del self._left[order_id]
-                await self._cleaned(order_id)
+                del self._left[left.order.id]
+                await self._cleaned(left.order.id)
 
     def _tell(self) -> None:
         count = sum(not left.gone for left in self._left.values())
-        self._publish(Leftovers(counts={ORDERS: count}))
+        self._publish(Leftovers(counts={Leftover.ORDERS: count}))

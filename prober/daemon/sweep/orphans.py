@@ -1,0 +1,73 @@
+"""Finds what lost probers left, of any instance, by the marks in the database, and hands it to who removes it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from prober.daemon.sweep.orders import OrderSweep
+from prober.judge.sweep import Limits, Trace, may_go
+from prober.probes.base import Permission
+from prober.probes.effects import EffectWatch
+from prober.probes.marks import FoundMark, Marks
+from prober.probes.witness import NotAskable
+
+log = structlog.get_logger()
+
+# Seconds between two looks (one small query), and after one that could not be done.
+EVERY = 60.0
+RETRY = 5.0
+ASK_TIMEOUT = 5.0
+
+
+class OrphanSweep:
+    """Looks through all marks every minute; who made a thing and still lives is never disturbed.
+
+    Only who may write looks: where replicas are elected it also finishes what the holder before it has left.
+    """
+
+    def __init__(
+        self, marks: Marks, limits: Limits, permission: Permission, *, orders: OrderSweep, effects: EffectWatch
+    ) -> None:
+        self._marks = marks
+        self.limits = limits
+        self._permission = permission
+        self._orders = orders
+        self._effects = effects
+
+    async def forever(self) -> None:
+        """Look until cancelled."""
+        while True:
+            pause = EVERY
+            try:
+                await self.look()
+            except NotAskable:
+                pause = RETRY
+            await asyncio.sleep(pause)
+
+    async def look(self) -> None:
+        """Look once, if what is found may be removed; NotAskable if that cannot be done now."""
+        if self._permission.refusal() is not None:
+            return
+        found = await self._marks.found(timeout=ASK_TIMEOUT)
+        if found.strange:
+            log.warning("marks that no prober writes are left alone", count=found.strange)
+        for mark in found.marks:
+            verdict = may_go(self._trace(mark), self.limits)
+            if not verdict.goes:
+                continue
+            log.info("an orphan is removed", kind=mark.kind, id=mark.id, of=mark.owner, because=verdict.why)
+            if mark.order is not None:
+                self._orders.adopt([mark.order], once_more_after=self.limits.deadline)
+            if mark.message is not None:
+                # Followed without being accepted: nothing is judged by it, its rows go after the deadline.
+                self._effects.follow([mark.message], orphans=True)
+
+    def _trace(self, mark: FoundMark) -> Trace:
+        return Trace(
+            kind=mark.kind,
+            own=self._marks.are_of(mark.owner),
+            age=mark.age,
+            followed=self._orders.follows(mark.id) or self._effects.follows(mark.id),
+        )
