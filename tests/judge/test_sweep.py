@@ -78,3 +78,13 @@ def test_no_run_lasts_longer_than_the_time_it_is_given() -> None:
     assert PATIENCE + 2 * WORK_TIMEOUT < BESIDE_TIMEOUT
     defaults = Config.model_fields["cleanup"].default
     assert defaults.orphan_age == 900.0
+
+
+limits = st.builds(Limits.of, longest_timeout=ages, deadline=ages, orphan_age=ages)
+
+
+@given(traces, limits, limits)
+def test_what_may_go_by_widened_limits_may_go_by_each(trace: Trace, before: Limits, after: Limits) -> None:
+    if may_go(trace, before.widened(after)).goes:
+        assert may_go(trace, before).goes
+        assert may_go(trace, after).goes

@@ -64,6 +64,20 @@ async def test_keys_that_a_run_left_are_counted_and_deleted_by_the_next_good_one
     assert await redis_client.dbsize() == 0
 
 
+async def test_a_successor_deletes_the_keys_that_the_probe_before_left(
+    probe: RedisProbe, redis_server: RedisServer, redis_client: Redis
+) -> None:
+    successor = probe_of(redis_server)
+    successor.succeed(probe)
+    # The run under way at the exchange leaves a key too.
+    assert (await probe.run(run(urgent=True))).leftovers == 1
+    assert await redis_client.dbsize() == 1
+    successor.succeed(probe)
+    assert (await successor.run(run())).leftovers == 0
+    assert await redis_client.dbsize() == 0
+    await successor.close()
+
+
 async def test_a_write_that_was_refused_leaves_no_key(probe: RedisProbe, redis_client: Redis) -> None:
     await redis_client.config_set("maxmemory", 1)
     result = await probe.run(run())
@@ -392,6 +406,10 @@ async def test_a_server_that_refused_the_last_write_is_not_known_to_be_well_unti
     assert result.outcome is Outcome.NOT_KNOWN
     assert "no write is tried (maintenance)" in result.detail
     assert "maxmemory" in result.detail
+    successor = RedisProbe(RedisAddress(port=redis_server.port), instance="test", permission=held)
+    successor.succeed(probe)
+    assert (await successor.run(run(urgent=True))).outcome is Outcome.NOT_KNOWN
+    await successor.close()
     await redis_client.config_set("maxmemory", "0")
     assert (await probe.run(run())).outcome is Outcome.NOT_KNOWN
     held.reason = None
