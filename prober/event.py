@@ -71,6 +71,21 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reloaded:
+    """The config was read again: `now` is what runs by it, or None where it was refused for `problems`.
+
+    `asked` are the numbers of the requests that this answers, `changed` the keys that have another value now.
+    """
+
+    at: Instant
+    asked: tuple[int, ...] = ()
+    now: Started | None = None
+    changed: tuple[str, ...] = ()
+    elsewhere: tuple[ProbeName, ...] = ()  # that ask another server than before
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeRan:
     """A probe returned. Gauges made of the result are absent after `fresh_until` (monotonic).
 
@@ -243,6 +258,7 @@ class EventsDropped:
 
 Event = (
     Started
+    | Reloaded
     | ProbeRan
     | ProbeSkipped
     | CapHit
@@ -273,6 +289,7 @@ __all__ = [
     "OutageChanged",
     "ProbeRan",
     "ProbeSkipped",
+    "Reloaded",
     "ServiceRestarted",
     "StandingViolation",
     "Started",

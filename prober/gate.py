@@ -58,9 +58,10 @@ class Permit:
     Its places in flight are given back when it is closed and the last request sent under it has ended.
     """
 
-    def __init__(self, demand: Demand, gate: Gate | None) -> None:
+    def __init__(self, demand: Demand, gate: Gate | None, routes: Routes | None = None) -> None:
         self.demand = demand
         self._gate = gate
+        self._routes = routes
         self._left = {family: demand.of(family) for family in RouteFamily}
         self._openings = demand.total
         self._under_way = 0
@@ -110,7 +111,7 @@ class Permit:
         self._give_back()
 
     def _family(self, target: str) -> RouteFamily:
-        return RouteFamily.PAGES if self._gate is None else self._gate.routes.family(target)
+        return RouteFamily.PAGES if self._routes is None else self._routes.family(target)
 
     def _give_back(self) -> None:
         if not self._closed or self._under_way or self._returned:
@@ -134,13 +135,17 @@ NO_PERMIT = Permit(Demand(), None)
 @dataclass(slots=True, eq=False)
 class _Waiter:
     demand: Demand
+    routes: Routes
     answer: asyncio.Future[Permit | SkipReason] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
 
 class Gate:
-    """Hands out permits within the cap, first come first served. One gate for everything that asks one target."""
+    """Hands out permits within the cap, first come first served. One gate for everything that asks one target.
+
+    `routes` may be exchanged while it runs: a permit goes by those under which it was asked for.
+    """
 
     def __init__(self, limits: Cap, routes: Routes, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.cap = limits
@@ -172,7 +177,7 @@ class Gate:
             return SkipReason.RATE_LIMITED
         if self._waiting or cap.obstacle(self.cap, self._usage, demand, self._clock()) is not None:
             return SkipReason.CAP
-        return self._grant(demand)
+        return self._grant(demand, self.routes)
 
     async def permit(self, demand: Demand, *, patience: float) -> Permit | SkipReason:
         """A permit for all of `demand`, waiting for it up to `patience` seconds; or why there is none.
@@ -183,7 +188,7 @@ class Gate:
         found = cap.obstacle(self.cap, self._usage, demand, self._clock())
         if found is not None and found.forever:
             return SkipReason.CAP
-        waiter = _Waiter(demand)
+        waiter = _Waiter(demand, self.routes)
         self._waiting.append(waiter)
         self._serve()
         try:
@@ -202,9 +207,9 @@ class Gate:
                 self._waiting.remove(waiter)
                 self._serve()  # it may have stood before others
 
-    def _grant(self, demand: Demand) -> Permit:
+    def _grant(self, demand: Demand, routes: Routes) -> Permit:
         self._usage = cap.taken(self.cap, self._usage, demand, self._clock())
-        return Permit(demand, self)
+        return Permit(demand, self, routes)
 
     def _taken_back(self, demand: Demand, webhook_sent: int) -> None:
         now = self._clock()
@@ -226,7 +231,7 @@ class Gate:
                 continue
             found = cap.obstacle(self.cap, self._usage, waiter.demand, self._clock())
             if found is None:
-                self._answer(waiter, self._grant(waiter.demand))
+                self._answer(waiter, self._grant(waiter.demand, waiter.routes))
                 continue
             soonest = min(soonest, found.until)
             if found.shared:

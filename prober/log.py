@@ -18,7 +18,10 @@ def is_console(form: str) -> bool:
 
 
 def configure_log(level: str, form: str, redact: Callable[[str], str]) -> None:
-    """Set the log up once. `form` is auto, json or console; every text goes through `redact`."""
+    """Set the log up, or another level of it after a reload.
+
+    `form` is auto, json or console; every text goes through `redact`.
+    """
     console = is_console(form)
     renderer: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
 
@@ -38,7 +41,8 @@ def configure_log(level: str, form: str, redact: Callable[[str], str]) -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
+        # A cached logger would keep the level that it was made with.
+        cache_logger_on_first_use=False,
     )
     # Libraries that log by the standard way say their warnings in the same form.
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")

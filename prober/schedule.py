@@ -10,7 +10,12 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+# What starts this much (seconds) before it is due starts in time.
+EARLY = 0.002
+# A point of the grid that is now must not be taken for one that has passed, by how floats are rounded (seconds).
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +51,16 @@ def plan(previous: Slot, now: float, timing: Timing, shake: float) -> Slot:
     return Slot(grid=grid, due=grid + shake * timing.jitter, skipped=skipped)
 
 
+def rebased(previous: Slot, at: float, timing: Timing) -> Slot:
+    """The last slot as `plan` has to see it once `timing` is in force, from `at` on.
+
+    The grid goes on from the last start at the new interval, but has no points from before `at`: what was not
+    planned then was not skipped.
+    """
+    grid = max(previous.grid, at - timing.interval + ROUNDING)
+    return Slot(grid=grid, due=grid)
+
+
 def plan_urgent(started: float, now: float, down_interval: float) -> float:
     """When to probe again while the service is down: `down_interval` after the last start, or at once."""
     return max(now, started + down_interval)
@@ -72,60 +87,94 @@ class Cadence:
         self.timing = timing
         self._run_once = run_once
         self._offset = offset
-        self._woken = asyncio.Event()
+        self._stirred = asyncio.Event()
+        self._woken = False
         self._stopped = False
+        self._running = False
+        self._urgent = False
+        self._last: Slot | None = None  # of the run that started last; None before the first
+        self._last_started = 0.0
+        self._next = Slot(grid=0.0, due=0.0)
+        self._due = 0.0
 
     def wake(self) -> None:
         """Run at once, whatever the grid says: the connection held open has just closed."""
-        self._woken.set()
+        self._woken = True
+        self._stirred.set()
 
     def stop(self) -> None:
         """Start no more runs; the one under way goes on to its end."""
         self._stopped = True
-        self._woken.set()
+        self._stirred.set()
+
+    def retime(self, timing: Timing) -> None:
+        """Follow another timing from now on. With an equal one nothing moves."""
+        if timing == self.timing:
+            return
+        self.timing = timing
+        if self._last is None:
+            return
+        now = time.monotonic()
+        self._last = rebased(self._last, now, timing)
+        if not self._running:
+            skipped = self._next.skipped
+            self._plan(now)
+            self._next = replace(self._next, skipped=self._next.skipped + skipped)
+            self._stirred.set()
 
     async def forever(self) -> None:
         """Keep the probe running until stopped (or cancelled)."""
         grid = time.monotonic() + self._offset
-        slot = Slot(grid=grid, due=grid)
-        urgent = False
-        due = slot.due
+        self._next = Slot(grid=grid, due=grid)
+        self._due = grid
         while True:
-            woken = await self._sleep_until(due)
+            woken = await self._sleep()
             if self._stopped:
                 return
             started = time.monotonic()
-            on_grid = not urgent and not woken
+            on_grid = not self._urgent and not woken
             start = Start(
-                lateness=max(0.0, started - due) if on_grid else None,
-                skipped=slot.skipped if on_grid else 0,
-                urgent=urgent or woken,
+                lateness=max(0.0, started - self._due) if on_grid else None,
+                skipped=self._next.skipped if on_grid else 0,
+                urgent=self._urgent or woken,
             )
-            urgent = await self._run_once(start)
+            # The grid goes on from a run outside of it: what an outage displaced was not skipped, and is not made
+            # up for.
+            self._last = self._next if on_grid else Slot(grid=started, due=started)
+            self._last_started = started
+            self._running = True
+            self._urgent = await self._run_once(start)
+            self._running = False
             if self._stopped:
                 return
-            now = time.monotonic()
-            if not on_grid:
-                # The grid goes on from here: what an outage displaced was not skipped, and is not made up for.
-                slot = Slot(grid=started, due=started)
-            if urgent and self.timing.down_interval is not None:
-                due = plan_urgent(started, now, self.timing.down_interval)
-            else:
-                slot = plan(slot, now, self.timing, random.random())  # noqa: S311 (jitter, not a secret)
-                due = slot.due
+            self._plan(time.monotonic())
 
-    async def _sleep_until(self, due: float) -> bool:
-        """Sleep until `due`; True if woken before."""
-        delay = due - time.monotonic()
-        if delay <= 0:
+    def _plan(self, now: float) -> None:
+        """Plan the next start after the last one."""
+        if self._last is None:
+            return
+        if self._urgent and self.timing.down_interval is not None:
+            self._next = replace(self._last, skipped=0)
+            self._due = plan_urgent(self._last_started, now, self.timing.down_interval)
+        else:
+            self._next = plan(self._last, now, self.timing, random.random())  # noqa: S311 (jitter, not a secret)
+            self._due = self._next.due
+
+    async def _sleep(self) -> bool:
+        """Sleep until the next start is due, which may be moved meanwhile; True if woken before."""
+        if time.monotonic() >= self._due:
             # Give the loop one turn even when there is no time to sleep.
             await asyncio.sleep(0)
-        else:
-            timer = asyncio.get_running_loop().call_later(delay, self._woken.set)
+        early = 0.0
+        while not self._stopped and not self._woken and time.monotonic() < self._due - early:
+            self._stirred.clear()
+            timer = asyncio.get_running_loop().call_later(self._due - time.monotonic(), self._stirred.set)
             try:
-                await self._woken.wait()
+                await self._stirred.wait()
             finally:
                 timer.cancel()
-        woken = self._woken.is_set() and time.monotonic() < due - 0.002
-        self._woken.clear()
+            # A timer may fire a moment before its time.
+            early = EARLY
+        woken = self._woken and time.monotonic() < self._due - EARLY
+        self._woken = False
         return woken

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prober.schedule import Cadence, Slot, Start, Timing, plan, plan_urgent
+from prober.schedule import Cadence, Slot, Start, Timing, plan, plan_urgent, rebased
 
 intervals = st.floats(0.01, 100)
 
@@ -100,3 +102,96 @@ async def test_while_urgent_it_runs_at_the_down_interval_and_then_returns_to_the
     task.cancel()
     assert [start.urgent for start in starts] == [False] + [True] * 9 + [False]
     assert all(start.skipped == 0 for start in starts)
+
+
+@given(intervals, intervals, st.floats(0, 300), st.floats(0, 50), st.floats(0, 0.999))
+def test_another_timing_goes_on_from_the_last_start_and_invents_no_skipped_run(
+    before: float, after: float, waited: float, more: float, shake: float
+) -> None:
+    last = plan(Slot(grid=50.0, due=50.0), 50.0, Timing(interval=before, timeout=1.0), shake)
+    at = last.grid + waited
+    timing = Timing(interval=after, timeout=1.0)
+    base = rebased(last, at, timing)
+    at_once = plan(base, at, timing, shake)
+    # Not before it would have been by the new interval, not later than that either, and never in the past.
+    assert at_once.grid == pytest.approx(max(last.grid + after, at), abs=1e-5)
+    assert at_once.skipped == 0
+    later = plan(base, at + more, timing, shake)
+    # What passes from then on is counted by the new grid.
+    assert later.skipped == pytest.approx((later.grid - at_once.grid) / after, abs=1e-3)
+
+
+async def test_a_shorter_interval_holds_at_once_and_not_after_the_long_one() -> None:
+    starts: list[Start] = []
+
+    async def run_once(start: Start) -> bool:
+        starts.append(start)
+        return False
+
+    cadence = Cadence(Timing(interval=3600.0, timeout=1.0), run_once)
+    task = asyncio.create_task(cadence.forever())
+    while not starts:
+        await asyncio.sleep(0.001)
+    cadence.retime(Timing(interval=0.01, timeout=1.0))
+    while len(starts) < 5:
+        await asyncio.sleep(0.001)
+    task.cancel()
+    assert not any(start.urgent for start in starts)
+    assert starts[1].skipped == 0
+
+
+async def test_the_same_timing_moves_nothing_however_often_it_comes() -> None:
+    begun = time.monotonic()
+    starts: list[float] = []
+
+    async def run_once(_: Start) -> bool:
+        starts.append(time.monotonic())
+        return False
+
+    timing = Timing(interval=0.2, timeout=1.0, jitter=0.1)
+    cadence = Cadence(timing, run_once)
+    task = asyncio.create_task(cadence.forever())
+    while len(starts) < 4:
+        await asyncio.sleep(0.001)
+        cadence.retime(replace(timing))
+    task.cancel()
+    for n, at in enumerate(starts):
+        assert at >= begun + 0.2 * n
+
+
+async def test_a_wake_during_another_timing_is_not_lost() -> None:
+    starts: list[Start] = []
+
+    async def run_once(start: Start) -> bool:
+        starts.append(start)
+        return False
+
+    cadence = Cadence(Timing(interval=3600.0, timeout=1.0), run_once)
+    task = asyncio.create_task(cadence.forever())
+    while not starts:
+        await asyncio.sleep(0.001)
+    cadence.retime(Timing(interval=1800.0, timeout=1.0))
+    cadence.wake()
+    cadence.retime(Timing(interval=1700.0, timeout=1.0))
+    while len(starts) < 2:
+        await asyncio.sleep(0.001)
+    task.cancel()
+    assert starts[1].urgent
+
+
+async def test_urgent_runs_follow_another_down_interval_at_once() -> None:
+    starts: list[Start] = []
+
+    async def run_once(start: Start) -> bool:
+        starts.append(start)
+        return True
+
+    cadence = Cadence(Timing(interval=3600.0, timeout=1.0, down_interval=3600.0), run_once)
+    task = asyncio.create_task(cadence.forever())
+    while not starts:
+        await asyncio.sleep(0.001)
+    cadence.retime(Timing(interval=3600.0, timeout=1.0, down_interval=0.01))
+    while len(starts) < 4:
+        await asyncio.sleep(0.001)
+    task.cancel()
+    assert all(start.urgent for start in starts[1:])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -11,8 +13,10 @@ import uvloop
 from prober.cli import exits
 from prober.cli.settings import read_settings
 from prober.clock import now
-from prober.daemon.daemon import run_daemon
 from prober.daemon.lock import DataDirLock, Holder, Work
+from prober.daemon.process import run_daemon
+from prober.daemon.reload import Reloader
+from prober.daemon.settings import load_settings
 from prober.log import configure_log
 from prober.publish.printable import utc
 
@@ -38,8 +42,9 @@ def run(path: Path) -> int:
     if holder is not None:
         print(f"prober run: {_taken(holder)}: {settings.config.data_dir}", file=sys.stderr)
         return exits.COULD_NOT_RUN
+    reloader = Reloader(settings, partial(load_settings, path.absolute(), dict(os.environ), settings.redact))
     try:
-        return uvloop.run(run_daemon(settings.config, settings.contract, settings.web, settings.redact))
+        return uvloop.run(run_daemon(settings.config, settings.contract, settings.web, settings.redact, reloader))
     finally:
         lock.release()
 

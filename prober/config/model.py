@@ -191,6 +191,12 @@ class Probes(Section):
     health: Health = Health()
 
 
+class Web(Section):
+    """What the HTTP side may do besides being read."""
+
+    reload: bool = False  # POST /-/reload
+
+
 def _gentle(rate: Rate) -> Rate:
     if not 1 / 60 <= rate.count / rate.per_seconds <= 100:
         raise fault("expected a rate from 1/1m to 100/1s")
@@ -278,6 +284,7 @@ class Config(Section):
     data_dir: FilePath = Field(default=DEFAULT_DATA_DIR, validate_default=True)
     listen: AddressField = Address("127.0.0.1", 9877)  # PROBER_LISTEN overrides
     web_config: FilePath | None = None
+    web: Web = Web()
     shutdown_timeout: Annotated[Duration, span("100ms", "10m")] = 10.0
     log: Log = Log()
     target: Target

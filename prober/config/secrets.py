@@ -81,16 +81,23 @@ class Redactor:
     """Masks every occurrence of known secrets in a text: logs, error sentences, results, the journal."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        patterns = {pattern for secret in secrets if secret for pattern in _patterns(secret)}
+        self._patterns: frozenset[str] = frozenset()
+        self._known: re.Pattern[str] | None = None
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Mask these too from now on, also in other threads; those of a config that was replaced stay masked."""
+        self._patterns |= {pattern for secret in secrets if secret for pattern in _patterns(secret)}
         # The longest first: a secret may contain another one.
-        alternatives = "|".join(sorted(patterns, key=lambda pattern: (-len(pattern), pattern)))
+        alternatives = "|".join(sorted(self._patterns, key=lambda pattern: (-len(pattern), pattern)))
         self._known = re.compile(alternatives) if alternatives else None
 
     def __call__(self, text: str) -> str:
         """The text with `***` in place of each secret, whether plain, URL-encoded or escaped."""
         text = _USERINFO_IN_TEXT.sub(rf"\g<before>:{MASK}@", text)
         text = _PARAMETER.sub(rf"\g<before>{MASK}", text)
-        return self._known.sub(MASK, text) if self._known else text
+        known = self._known
+        return known.sub(MASK, text) if known else text
 
     def __repr__(self) -> str:
         return "Redactor(…)"

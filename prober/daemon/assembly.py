@@ -54,11 +54,12 @@ class Intentions:
 class Assembled:
     """Everything that watches one target. `witness` is None where no database is configured.
 
-    All HTTP goes through `gate`.
+    All HTTP goes through `gate`; `routes` are the target's by this config, which the gate has to know by then.
     """
 
     watched: tuple[Watched, ...]
     gate: Gate
+    routes: Routes
     witness: Witness | None
     marks: Marks | None  # where there is a witness
 
@@ -87,8 +88,6 @@ def load_contract(config: Config, base: Path) -> Contract:
 
 def make_gate(config: Config, contract: Contract) -> Gate:
     """The way to the target, within what the config allows."""
-    prefix = Endpoint.parse(config.target.url).path
-    accept = contract.race.accept.path
     budget = webhook_budget(config)
     return Gate(
         Cap(
@@ -98,30 +97,47 @@ def make_gate(config: Config, contract: Contract) -> Gate:
             webhook=budget.allowed,
             webhook_window=budget.limit.per_seconds,
         ),
-        Routes(webhook=prefix + contract.webhook.path, routing=prefix + accept.partition("{")[0]),
+        routes_of(config, contract),
     )
 
 
+def routes_of(config: Config, contract: Contract) -> Routes:
+    """Where the target's families of routes are."""
+    prefix = Endpoint.parse(config.target.url).path
+    accept = contract.race.accept.path
+    return Routes(webhook=prefix + contract.webhook.path, routing=prefix + accept.partition("{")[0])
+
+
 def assemble(
-    config: Config, contract: Contract, intend: Intentions, permission: Permission, owner: str | None = None
+    config: Config,
+    contract: Contract,
+    intend: Intentions,
+    permission: Permission,
+    owner: str | None = None,
+    before: Assembled | None = None,
 ) -> Assembled:
     """Make every probe that the config enables; each asks `permission` before it writes.
 
-    `owner` is who marks what they make (default: this instance).
+    `owner` is who marks what they make (default: this instance). In a reload `before` is what runs: its gate
+    stays, with all that it has counted, and its witness and marks, which others ask meanwhile.
     """
     mark = Mark(config.instance)
     client = target_client(config)
-    witness = target_witness(config, permission)
-    marks = None if witness is None else Marks(witness, owner or _owner(config))
-    gate = make_gate(config, contract)
+    if before is None:
+        witness = target_witness(config, permission)
+        marks = None if witness is None else Marks(witness, owner or _owner(config))
+        gate = make_gate(config, contract)
+    else:
+        witness, marks, gate = before.witness, before.marks, before.gate
+    routes = routes_of(config, contract)
     watched = [
         *_webhook(config, contract, mark, client, marks, intend, permission),
         *_race(config, contract, mark, client, marks, intend, permission),
         *_redis(config, contract, permission),
         *_databases(config, permission),
-        *_health(config, contract, mark, client, gate),
+        *_health(config, contract, mark, client, routes),
     ]
-    return Assembled(watched=tuple(watched), gate=gate, witness=witness, marks=marks)
+    return Assembled(watched=tuple(watched), gate=gate, routes=routes, witness=witness, marks=marks)
 
 
 def _owner(config: Config) -> str:
@@ -143,14 +159,19 @@ def _tls(tls: Tls | None) -> ssl.SSLContext:
 
 
 def target_witness(config: Config, permission: Permission | None = None) -> Witness | None:
+    """Who is asked for effects and races; None without a database."""
+    address = witness_address(config)
+    if address is None:
+        return None
+    return Witness(address, instance=config.instance, permission=permission, lease=config.election.name)
+
+
+def witness_address(config: Config) -> DatabaseAddress | None:
     """Effects and races are asked for at the server itself, through the pooler only where that is the one way."""
     if not config.probes.database.enabled:
         return None
     direct, pooled = database_addresses(config.probes.database)
-    address = direct or pooled
-    if address is None:
-        return None
-    return Witness(address, instance=config.instance, permission=permission, lease=config.election.name)
+    return direct or pooled
 
 
 def _webhook(
@@ -308,13 +329,13 @@ def _databases(config: Config, permission: Permission) -> list[Watched]:
     return watched
 
 
-def _health(config: Config, contract: Contract, mark: Mark, client: Client, gate: Gate) -> list[Watched]:
+def _health(config: Config, contract: Contract, mark: Mark, client: Client, routes: Routes) -> list[Watched]:
     section = config.probes.health
     if not section.enabled:
         return []
     timing = Timing(interval=section.interval, timeout=section.timeout, jitter=section.jitter)
     probe = HealthProbe(contract.health, mark, client)
-    return [Watched(probe=probe, timing=timing, demand=gate.routes.demand(probe.targets), divisible=True)]
+    return [Watched(probe=probe, timing=timing, demand=routes.demand(probe.targets), divisible=True)]
 
 
 def _fast(section: Redis | Database) -> Timing:

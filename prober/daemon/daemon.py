@@ -3,43 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from enum import IntEnum
-from functools import partial
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from prober import __version__
 from prober.clock import Instant, now
 from prober.config.model import Config
 from prober.contract import Contract
-from prober.daemon.assembly import Assembled, Intentions, assemble
+from prober.daemon.assembly import Assembled, Intentions, assemble, database_addresses, witness_address
+from prober.daemon.ending import Ending, Stop
 from prober.daemon.leadership import leadership_of
-from prober.daemon.masked import MaskedSink
-from prober.daemon.outlet import Outlet, Sink, tell_journal_news
-from prober.daemon.permission import Paused, paused_by, permission_of
+from prober.daemon.outlet import Outlet, Sink
+from prober.daemon.permission import Paused, permission_of
 from prober.daemon.reactions import Reactions
+from prober.daemon.reload import Reloader
 from prober.daemon.sweep import OrderSweep, OrphanSweep
 from prober.daemon.violations import ViolationWatch
-from prober.daemon.watch import Watch, Watched
+from prober.daemon.watch import FRESH_INTERVALS, Watch, Watched
+from prober.daemon.watches import Watches
 from prober.event import Event, Leading, LoopLag, Outage, OutageChanged, Started
-from prober.judge.outage import Tracking
+from prober.judge.outage import Tracking, given_up
 from prober.judge.service_clock import ServiceClock
 from prober.judge.sweep import Limits
 from prober.judge.win_rate import RaceWindow
-from prober.log import is_console
 from prober.outcome import Leftover, OutageState, ProbeName
 from prober.probes.effects import EffectWatch
 from prober.probes.synthetic import Mark
-from prober.publish.frames import LogFormat
+from prober.probes.witness import Witness
 from prober.publish.journal import Journal, Keep, Restored
-from prober.publish.link import Link, WebProcessError
-from prober.web.settings import WebSettings
 
 log = structlog.get_logger()
 
@@ -54,18 +50,18 @@ FINISH_SHARE = 0.5
 STAGGER = 0.1
 
 
-class Ending(IntEnum):
-    """How the daemon ended; the exit code."""
-
-    FINE = 0
-    COULD_NOT_RUN = 3
-
-
 class Daemon:
     """One prober process, from its start to its end."""
 
     def __init__(
-        self, config: Config, contract: Contract, journal: Journal, sink: Sink, stop: _Stop, paused: Paused
+        self,
+        config: Config,
+        contract: Contract,
+        journal: Journal,
+        sink: Sink,
+        stop: Stop,
+        paused: Paused,
+        reloader: Reloader,
     ) -> None:
         self._config = config
         self._contract = contract
@@ -73,10 +69,13 @@ class Daemon:
         self._sink = sink
         self._outlet = Outlet(journal, sink)
         self._stop = stop
+        self._reloader = reloader
+        self._began = now()
         self._leadership = leadership_of(config, self._publish)
         self._permission = permission_of(config, paused, self._leadership)
         self._service_clock = ServiceClock(time.monotonic())
-        self._watches: list[Watch] = []
+        self._watches = Watches(self._watch_of, ended=self._ended, unwatched=self._unwatched)
+        self._parts: _Parts | None = None
 
     async def run(self) -> Ending:
         """Watch until stopped; returns the exit code."""
@@ -86,32 +85,20 @@ class Daemon:
             recovery_hold=config.outages.recovery_hold,
             win_rate_window=config.probes.race.win_rate_window,
         )
-        intend = Intentions(webhook=self._outlet.expect, order=self._outlet.expect_order)
-        assembled = assemble(config, self._contract, intend, self._permission)
+        assembled = self.build(config, self._contract)
         reactions = self._reactions(restored)
         self._sink.send(self._started(assembled, restored))
         violations = self._violations(restored)
         effects = self._effects(assembled, reactions, restored)
         sweep = self._sweep(assembled, reactions, restored)
         orphans = self._orphans(assembled, sweep, effects)
-        self._watches = [
-            Watch(
-                _resumed(watched, restored),
-                recovery_successes=config.outages.recovery_successes,
-                publish=self._publish,
-                reactions=reactions,
-                gate=assembled.gate,
-                permission=self._permission,
-                down=self._down_since,
-                offset=n * STAGGER,
-            )
-            for n, watched in enumerate(assembled.watched)
-        ]
+        self._parts = _Parts(reactions, violations, effects, orphans, assembled)
         for outage in _open(assembled, restored):
             if outage.probe in PROCESSING_NEEDS:
                 self._service_clock.went_down(outage.probe, outage.began.mono)
         calendar = self._calendar()
         try:
+            self._watches.begin([_resumed(watched, restored) for watched in assembled.watched])
             await self._watch(violations, effects, sweep, orphans)
         finally:
             calendar.shutdown(wait=False)
@@ -128,10 +115,10 @@ class Daemon:
         orphans: OrphanSweep | None,
     ) -> None:
         """Run everything until stopped, then give what is in flight its time to finish."""
-        probing = [asyncio.create_task(watch.forever(), name=watch.name) for watch in self._watches]
         others = [
             asyncio.create_task(self._measure_lag(), name="lag"),
             asyncio.create_task(violations.forever(), name="violations"),
+            asyncio.create_task(self._reloader.forever(self, self._publish), name="reload"),
             asyncio.create_task(self._permission.tell_changes(self._publish), name="restrictions"),
         ]
         if self._leadership is None:
@@ -145,24 +132,23 @@ class Daemon:
         if orphans is not None:
             others.append(asyncio.create_task(orphans.forever(), name="orphans"))
         stopped = asyncio.create_task(self._stop.asked.wait())
-        done, _ = await asyncio.wait([stopped, *probing, *others], return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait([stopped, *others], return_when=asyncio.FIRST_COMPLETED)
         for task in done - {stopped}:
-            # None of them ever returns: this is a fault of ours, and a supervisor has to start us afresh.
-            log.error("a part of the prober ended", part=task.get_name(), error=repr(task.exception()))
-            self._stop.fault()
-        await self._wind_down(probing, effects)
+            self._ended(task)
+        await self._wind_down(effects)
         for task in [*others, stopped]:
             task.cancel()
         await asyncio.wait([*others, stopped])
 
-    async def _wind_down(self, probing: list[asyncio.Task[None]], effects: EffectWatch | None) -> None:
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        """None of our parts ever returns: this is a fault of ours, and a supervisor has to start us afresh."""
+        log.error("a part of the prober ended", part=task.get_name(), error=repr(task.exception()))
+        self._stop.fault()
+
+    async def _wind_down(self, effects: EffectWatch | None) -> None:
         """Finish or undo what is in flight, all of it within `shutdown_timeout`."""
         ends = time.monotonic() + self._config.shutdown_timeout
-        for watch in self._watches:
-            watch.stop()
-        _, unfinished = await asyncio.wait(probing, timeout=self._config.shutdown_timeout * FINISH_SHARE)
-        for task in unfinished:
-            task.cancel()
+        unfinished = await self._watches.stop(self._config.shutdown_timeout * FINISH_SHARE)
         # While writes are held back no row may be removed: they stay in the journal, for the next start.
         drains = effects is not None and self._permission.refusal() is None
         settling = [asyncio.create_task(effects.drained())] if effects is not None and drains else []
@@ -172,11 +158,76 @@ class Daemon:
         for task in settling:
             task.cancel()
 
+    def build(self, config: Config, contract: Contract) -> Assembled:
+        """Make every probe of a config; nothing that runs is touched."""
+        intend = Intentions(webhook=self._outlet.expect, order=self._outlet.expect_order)
+        before = None if self._parts is None else self._parts.assembled
+        return assemble(config, contract, intend, self._permission, before=before)
+
+    async def take_up(
+        self, config: Config, contract: Contract, assembled: Assembled, elsewhere: Collection[ProbeName]
+    ) -> Started:
+        """Go on with other settings, in one turn of the event loop; what runs now."""
+        parts = self._parts
+        if parts is None:
+            raise RuntimeError("a reload before the start")
+        self._config, self._contract = config, contract
+        self._journal.keep(keep_of(config))
+        parts.violations.hold_for(config.violations.violation_hold)
+        race = config.probes.race
+        parts.reactions.exchange(
+            window=race.win_rate_window,
+            max_unjudged=race.max_unjudged,
+            race_fresh_for=_race_fresh_for(config),
+            covers=_covers(contract),
+        )
+        if parts.effects is not None:
+            parts.effects.deadline = config.probes.webhook.processing_deadline
+        if parts.orphans is not None:
+            parts.orphans.limits = _limits(config)
+        await self._move(parts.assembled.witness, config)
+        parts.assembled.gate.routes = assembled.routes
+        self._watches.exchange(
+            assembled.watched, recovery_successes=config.outages.recovery_successes, elsewhere=elsewhere
+        )
+        return self._started(assembled, Restored())
+
+    async def _move(self, witness: Witness | None, config: Config) -> None:
+        """Ask the database, which is the same, by the address and password of now."""
+        address = witness_address(config)
+        if witness is not None and address is not None and address != witness.address:
+            await witness.move(address)
+        direct, _ = database_addresses(config.probes.database)
+        if self._leadership is not None and direct is not None:
+            self._leadership.move(direct)
+
+    def _watch_of(self, watched: Watched, place: int) -> Watch:
+        parts = self._parts
+        if parts is None:
+            raise RuntimeError("a watch before the start")
+        return Watch(
+            watched,
+            recovery_successes=self._config.outages.recovery_successes,
+            publish=self._publish,
+            reactions=parts.reactions,
+            gate=parts.assembled.gate,
+            permission=self._permission,
+            down=self._down_since,
+            offset=place * STAGGER,
+        )
+
+    def _unwatched(self, tracking: Tracking) -> None:
+        ended, changes = given_up(tracking, now())
+        if ended.outage is not None:
+            self._outlet.given_up(ended.outage)
+        for change in changes:
+            self._publish(change)
+
     def _publish(self, event: Event) -> None:
-        if isinstance(event, OutageChanged) and event.probe in PROCESSING_NEEDS and event.outage is not None:
+        if isinstance(event, OutageChanged) and event.probe in PROCESSING_NEEDS:
             if event.state is OutageState.UP:
                 self._service_clock.came_up(event.probe, event.at.mono)
-            else:
+            elif event.outage is not None:
                 self._service_clock.went_down(event.probe, event.outage.began.mono)
         self._outlet.publish(event)
         if isinstance(event, OutageChanged) and event.probe is ProbeName.WEBHOOK and event.state is OutageState.UP:
@@ -189,8 +240,8 @@ class Daemon:
             self._outlet,
             self._publish,
             RaceWindow(race.win_rate_window, race.max_unjudged, restored.races),
-            race_fresh_for=3 * race.interval + race.timeout,
-            covers={page.path: page.covers for page in self._contract.health.pages},
+            race_fresh_for=_race_fresh_for(self._config),
+            covers=_covers(self._contract),
             down_since=self._down_since,
         )
 
@@ -230,12 +281,7 @@ class Daemon:
     ) -> OrphanSweep | None:
         if assembled.marks is None or sweep is None or effects is None:
             return None
-        probes = self._config.probes
-        limits = Limits.of(
-            longest_timeout=max(probes.race.timeout, probes.webhook.timeout),
-            deadline=probes.webhook.processing_deadline,
-            orphan_age=self._config.cleanup.orphan_age,
-        )
+        limits = _limits(self._config)
         return OrphanSweep(assembled.marks, limits, self._permission, orders=sweep, effects=effects)
 
     def _violations(self, restored: Restored) -> ViolationWatch:
@@ -281,7 +327,7 @@ class Daemon:
         dsn = config.probes.database.dsn
         return Started(
             instance=config.instance,
-            at=now(),
+            at=self._began,
             environment=config.target.environment.value,
             probes={w.probe.name: w.timing.timeout for w in assembled.watched},
             queues=contract.queues.names if config.probes.redis.enabled else (),
@@ -305,6 +351,44 @@ def _leftover_kinds(assembled: Assembled) -> tuple[Leftover, ...]:
     return (*rows, Leftover.KEYS) if redis else rows
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a reload exchanges settings of. Of what was assembled first, the gate and the witness stay for good."""
+
+    reactions: Reactions
+    violations: ViolationWatch
+    effects: EffectWatch | None
+    orphans: OrphanSweep | None
+    assembled: Assembled
+
+
+def _limits(config: Config) -> Limits:
+    """What the sweep of orphans has to leave alone."""
+    probes = config.probes
+    return Limits.of(
+        longest_timeout=max(probes.race.timeout, probes.webhook.timeout),
+        deadline=probes.webhook.processing_deadline,
+        orphan_age=config.cleanup.orphan_age,
+    )
+
+
+def keep_of(config: Config) -> Keep:
+    """How long the journal keeps what."""
+    return Keep(
+        results=config.journal.retention,
+        violation_hold=config.violations.violation_hold,
+        max_bytes=config.journal.max_size,
+    )
+
+
+def _race_fresh_for(config: Config) -> float:
+    return FRESH_INTERVALS * config.probes.race.interval + config.probes.race.timeout
+
+
+def _covers(contract: Contract) -> dict[str, tuple[ProbeName, ...]]:
+    return {page.path: page.covers for page in contract.health.pages}
+
+
 def _open(assembled: Assembled, restored: Restored) -> tuple[Outage, ...]:
     """The outages under way of what is still watched: of a probe that was taken out, nobody would see the end."""
     tracked = {watched.probe.name for watched in assembled.watched if watched.tracking is not None}
@@ -318,63 +402,3 @@ def _resumed(watched: Watched, restored: Restored) -> Watched:
             tracking = Tracking(probe=outage.probe, state=OutageState.DOWN, outage=outage, last_bad=outage.began)
             return replace(watched, tracking=tracking)
     return watched
-
-
-async def run_daemon(config: Config, contract: Contract, web: WebSettings, redact: Callable[[str], str]) -> Ending:
-    """Run until SIGTERM or SIGINT, or until the web process is gone."""
-    stop = _Stop()
-    paused = paused_by(config, now())
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.asked_to)
-    loop.add_signal_handler(signal.SIGUSR1, lambda: paused.begin(now(), "signal SIGUSR1"))
-    loop.add_signal_handler(signal.SIGUSR2, paused.end)
-    try:
-        link = await Link.start(
-            config.listen.host,
-            config.listen.port,
-            on_exit=stop.web_process_ended,
-            web=web,
-            log_format=LogFormat.CONSOLE if is_console(config.log.format) else LogFormat.JSON,
-        )
-    except WebProcessError as error:
-        log.error("cannot serve", detail=str(error))
-        return Ending.COULD_NOT_RUN
-    journal = Journal(
-        config.data_dir,
-        report=partial(tell_journal_news, link),
-        redact=redact,
-        keep=Keep(
-            results=config.journal.retention,
-            violation_hold=config.violations.violation_hold,
-            max_bytes=config.journal.max_size,
-        ),
-    )
-    try:
-        async with journal:
-            log.info("prober runs", instance=config.instance, listen=link.ready.url, version=__version__)
-            return await Daemon(config, contract, journal, MaskedSink(link, redact), stop, paused).run()
-    finally:
-        await link.close()
-
-
-class _Stop:
-    """Why and that the daemon is to end."""
-
-    def __init__(self) -> None:
-        self.asked = asyncio.Event()
-        self.ending = Ending.FINE
-
-    def asked_to(self) -> None:
-        """A signal came."""
-        self.asked.set()
-
-    def web_process_ended(self, code: int) -> None:
-        """Without its face a monitor is blind to others: end, and let the supervisor start both afresh."""
-        log.error("the web process ended", code=code)
-        self.fault()
-
-    def fault(self) -> None:
-        """Something of ours broke."""
-        self.ending = Ending.COULD_NOT_RUN
-        self.asked.set()

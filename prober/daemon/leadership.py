@@ -69,6 +69,10 @@ class Leadership:
         """The number of the lease held last; 0, which no lease ever has, before the first."""
         return self._lease.fence
 
+    def move(self, address: DatabaseAddress) -> None:
+        """Ask the same database by another address or password, from the next connection on."""
+        self._address = address
+
     async def forever(self) -> None:
         """Keep the lease, or try to get it, until cancelled."""
         self._tell("begins without the lease")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from prober.daemon.outlet import Sink
-from prober.event import Event, OutageChanged, ProbeRan, ViolationFound, ViolationsStand, WebhookSettled
+from prober.event import Event, OutageChanged, ProbeRan, Reloaded, ViolationFound, ViolationsStand, WebhookSettled
 from prober.result import RaceResult, WebhookCheckResult
 
 
@@ -40,6 +40,8 @@ class MaskedSink:
                 return replace(event, outage=outage, sentence=redact(event.sentence))
             case ViolationFound() | WebhookSettled():
                 return replace(event, sentence=redact(event.sentence))
+            case Reloaded(problems=problems):
+                return replace(event, problems=tuple(map(redact, problems)))
             case ViolationsStand():
                 newest = tuple(
                     replace(one, found=replace(one.found, sentence=redact(one.found.sentence)))

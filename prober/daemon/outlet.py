@@ -13,6 +13,7 @@ from prober.event import (
     Event,
     JournalFailed,
     Leading,
+    Outage,
     OutageChanged,
     ProbeRan,
     ProbeSkipped,
@@ -64,6 +65,10 @@ class Outlet:
                 self._journal.record(event)
         _write_log(event)
         self._sink.send(event)
+
+    def given_up(self, outage: Outage) -> None:
+        """Keep the end of an outage that is watched no longer, so that no later start goes on with it."""
+        self._journal.record(outage)
 
     async def violation(self, found: ViolationFound) -> None:
         """Keep a violation, then publish it: a crash between the two loses nothing."""
@@ -119,6 +124,8 @@ def tell_journal_news(sink: Sink, news: JournalNews) -> None:
 
 def _write_log(event: Event) -> None:
     match event:
+        case OutageChanged(state=OutageState.UP, outage=None):
+            log.warning("outage not watched to its end", probe=event.probe, detail=event.sentence)
         case OutageChanged(state=OutageState.UP):
             log.warning("outage over", probe=event.probe, detail=event.sentence)
         case OutageChanged():
@@ -131,6 +138,14 @@ def _write_log(event: Event) -> None:
             log.warning("webhook settled", settlement=event.settlement, detail=event.sentence)
         case ServiceRestarted():
             log.warning("service restarted", service=event.service, detail=event.detail)
+        case WritesRestricted() | CapHit() | Leading():
+            _log_allowance(event)
+        case ProbeSkipped() | ProbeRan():
+            _log_run(event)
+
+
+def _log_allowance(event: WritesRestricted | CapHit | Leading) -> None:
+    match event:
         case WritesRestricted():
             log.warning("writes", detail=event.sentence)
         case CapHit(detail=detail) if detail:
@@ -139,8 +154,6 @@ def _write_log(event: Event) -> None:
             log.warning("this replica writes", fence=event.fence, detail=event.sentence)
         case Leading() if event.sentence:
             log.warning("this replica does not write", detail=event.sentence)
-        case ProbeSkipped() | ProbeRan():
-            _log_run(event)
 
 
 def _log_run(event: ProbeSkipped | ProbeRan) -> None:

@@ -71,6 +71,14 @@ class Reactions:
         self.violations = 0
         self._keys_left: int | None = None
 
+    def exchange(
+        self, *, window: int, max_unjudged: int, race_fresh_for: float, covers: Mapping[str, Sequence[ProbeName]]
+    ) -> None:
+        """Judge by other settings from now on; the races in the window stay."""
+        self._window.resize(window, max_unjudged)
+        self._race_fresh_for = race_fresh_for
+        self._covers = covers
+
     def enriched(self, result: Result) -> Result:
         """The result as it is to be published: health pages are held against what is down."""
         if isinstance(result, HealthResult):

@@ -49,6 +49,11 @@ class ViolationWatch:
         self._standing.find(violation)
         self.tell()
 
+    def hold_for(self, hold: float) -> None:
+        """Let violations page for so long (seconds) from now on."""
+        self._standing.hold_for(hold)
+        self.tell()
+
     async def forever(self) -> None:
         """Follow the clock and the journal until cancelled."""
         async with asyncio.TaskGroup() as tasks:

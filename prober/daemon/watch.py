@@ -18,7 +18,7 @@ from prober.judge import backoff, outage
 from prober.judge.backoff import RECOVERY_PROBES, Backoff
 from prober.judge.outage import Observation, Tracking
 from prober.outcome import Outcome, ProbeName, Service, SkipReason
-from prober.probes.base import Permission, Probe, Run, Tripwire
+from prober.probes.base import Permission, Probe, Run, Successor, Tripwire
 from prober.probes.synthetic import new_run_id
 from prober.result import DatabaseResult, RedisResult, Result
 from prober.schedule import Cadence, Start, Timing
@@ -88,39 +88,84 @@ class Watch:
         self._ordinal = 0
         self._identity: str | None = None
         self._cadence = Cadence(watched.timing, self._turn, offset=offset)
+        self._under_way = asyncio.Lock()
+        self._stopped = False
+        self._tasks: asyncio.TaskGroup | None = None
+        self._holding: asyncio.Task[None] | None = None
 
     def stop(self) -> None:
         """Start no more runs; `forever` returns when the one under way has ended."""
+        self._stopped = True
         self._cadence.stop()
 
     def relax(self) -> None:
         """The target is well again: ask at the normal pace from the next turn on."""
         self._backoff = Backoff()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopped
+
+    def leave(self) -> Tracking | None:
+        """Stop for good: whatever the run under way finds says nothing of an outage; how far that was seen."""
+        tracking, self.tracking = self.tracking, None
+        self.stop()
+        return tracking
+
+    def exchange(self, watched: Watched, *, recovery_successes: int, elsewhere: bool = False) -> None:
+        """Go on with another probe of the same name: its schedule, its outage and what it counts stay.
+
+        A run under way ends with the probe before, and its result counts. `elsewhere`: it asks another server,
+        which is therefore not the old one restarted.
+        """
+        before, self._watched = self._watched, watched
+        self._recovery_successes = recovery_successes
+        if elsewhere:
+            self._identity = None
+        if watched.timing.interval != before.timing.interval:
+            self._backoff = Backoff()  # how many turns are left out goes by the interval
+        self._succeed(before.probe)
+        self._cadence.retime(watched.timing)
+        if self._tasks is not None:
+            self._tasks.create_task(self._retire(before.probe))
+            self._hold_tripwire(self._tasks)
+
     async def forever(self) -> None:
         """Probe on schedule, and hold the tripwire, until stopped (or cancelled)."""
-        async with asyncio.TaskGroup() as tasks:
-            holding = None
-            if self._watched.tripwire is not None:
-                holding = tasks.create_task(self._hold(self._watched.tripwire))
-            await self._cadence.forever()
-            if holding is not None:
-                holding.cancel()
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                self._hold_tripwire(self._tasks)
+                await self._cadence.forever()
+                if self._holding is not None:
+                    self._holding.cancel()
+        finally:
+            self._tasks = None
+            await self._watched.probe.close()
+
+    def _hold_tripwire(self, tasks: asyncio.TaskGroup) -> None:
+        if self._holding is not None:
+            self._holding.cancel()
+        tripwire = self._watched.tripwire
+        self._holding = None if tripwire is None else tasks.create_task(self._hold(tripwire))
+
+    async def _retire(self, probe: Probe) -> None:
+        """Close a probe that was exchanged, once its last run has ended."""
+        async with self._under_way:
+            self._succeed(probe)
+            await probe.close()
+
+    def _succeed(self, before: Probe) -> None:
+        if isinstance(self._watched.probe, Successor):
+            self._watched.probe.succeed(before)
 
     async def _turn(self, start: Start) -> bool:
         """One turn of the schedule; says whether the next run is urgent."""
         if start.skipped:
             self._publish(ProbeSkipped(probe=self.name, reason=SkipReason.OVERRUN, count=start.skipped))
-        permit = self._not_now() or await self._permitted()
-        if isinstance(permit, SkipReason):
-            return self._skip(permit)
-        try:
-            # Asked again: a pause may have begun while the permit was waited for.
-            if (refused := self._held_back()) is not None:
-                return self._skip(refused)
-            result = await self._run(start.urgent, permit)
-        finally:
-            permit.close()
+        result = self._not_now() or await self._permitted_run(start.urgent)
+        if isinstance(result, SkipReason):
+            return self._skip(result)
         self._track(result)
         result = self._reactions.enriched(result)
         if self.name not in RECOVERY_PROBES:
@@ -155,6 +200,25 @@ class Watch:
             return SkipReason.DEPENDENCY_DOWN
         self._backoff, due = backoff.turn(self._backoff)
         return None if due else SkipReason.BACKOFF
+
+    async def _permitted_run(self, urgent: bool) -> Result | SkipReason:
+        """Run as soon as the caps allow it, or say why not."""
+        while True:
+            watched = self._watched
+            permit = await self._permitted()
+            if isinstance(permit, SkipReason):
+                return permit
+            try:
+                async with self._under_way:
+                    # Exchanged by a reload while the permit was waited for: the next probe may want another one.
+                    if self._watched is not watched:
+                        continue
+                    # Asked again: a pause may have begun while the permit was waited for.
+                    if (refused := self._held_back()) is not None:
+                        return refused
+                    return await self._run(urgent, permit)
+            finally:
+                permit.close()
 
     async def _permitted(self) -> Permit | SkipReason:
         """The permit for this run, as soon as the caps allow it."""

@@ -92,6 +92,30 @@ def observe(tracking: Tracking, seen: Observation, *, recovery_successes: int) -
     return _bad(tracking, seen)
 
 
+def given_up(tracking: Tracking, at: Instant) -> Step:
+    """Watch the service no longer, from `at` on: of an outage under way nobody will see the end.
+
+    The outage in the next tracking value has ended by then, since when is not known; the change that is published
+    carries none, so that its length is not taken for one that was measured.
+    """
+    if tracking.outage is None:
+        return Tracking(probe=tracking.probe), ()
+    began = tracking.outage.began
+    seen_down = tracking.last_bad or began
+    ended = replace(
+        tracking.outage,
+        ended=at,
+        uncertainty=max(0.0, at.mono - seen_down.mono),
+        detail=f"{tracking.outage.detail}; not watched to its end",
+    )
+    sentence = (
+        f"{tracking.probe}: not watched any more; down for at least {seen_down.mono - began.mono:.3f} s, "
+        "and nobody sees the end"
+    )
+    change = OutageChanged(probe=tracking.probe, state=OutageState.UP, at=at, outage=None, sentence=sentence)
+    return Tracking(probe=tracking.probe, outage=ended), (change,)
+
+
 def _bad(tracking: Tracking, seen: Observation) -> Step:
     outage = tracking.outage
     if outage is None:

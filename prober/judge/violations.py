@@ -108,9 +108,17 @@ class StandingViolations:
         for one in suspensions:
             by_what.setdefault(one.what, []).append(one)
         self._suspensions = by_what
+        self._judge_anew()
+
+    def _judge_anew(self) -> None:
         for of_kind in self._found.values():
             for id_, (violation, _) in of_kind.items():
                 of_kind[id_] = (violation, self._fate(violation))
+
+    def hold_for(self, hold: float) -> None:
+        """Judge all anew with another hold (seconds); what was over by the one before stays over."""
+        self._hold = hold
+        self._judge_anew()
 
     def stand(self, now: Instant) -> ViolationsStand:
         """What pages and what is known at `now`."""

@@ -24,14 +24,23 @@ class RaceWindow:
         for outcome in earlier:
             self.add(outcome)
 
+    def resize(self, size: int, max_unjudged: int) -> None:
+        """Look at another number of races from now on: the newest of those that are known."""
+        self._size = size
+        self._max_unjudged = max_unjudged
+        self._forget()
+
     def add(self, outcome: RaceOutcome) -> WinRate:
         """Take one more race in, let the oldest go, and say what the rate is now."""
         self._outcomes.append(outcome)
         self._judged += outcome.is_judged
+        self._forget()
+        return self.rate()
+
+    def _forget(self) -> None:
         # Races without a verdict are bounded as well: a day of outage must not be remembered for a year.
         while self._judged > self._size or len(self._outcomes) > 2 * self._size:
             self._judged -= self._outcomes.popleft().is_judged
-        return self.rate()
 
     def rate(self) -> WinRate:
         """The rate over the window as it stands; None with no judged race or too many unjudged ones."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from prober.clock import Instant
 from prober.gate import NO_PERMIT, Permit
@@ -76,6 +76,15 @@ class Probe(Protocol):
 
     async def close(self) -> None:
         """Give back every connection."""
+        ...
+
+
+@runtime_checkable
+class Successor(Protocol):
+    """A probe that does something only now and then, and is to know when the one before it did."""
+
+    def succeed(self, before: Probe) -> None:
+        """Take over from a probe of the same name, whose settings were others, when that was done last."""
         ...
 
 

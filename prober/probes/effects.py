@@ -61,6 +61,7 @@ class Observer(Protocol):
 @dataclass(slots=True)
 class _Followed:
     message: AwaitedWebhook
+    deadline: float  # that it was sent under, whatever a reload has made of it since
     service_base: float  # the service clock when the wait began
     since: float  # monotonic; answer, or start for a message whose answer is unknown
     look_at: float
@@ -86,7 +87,7 @@ class _Followed:
 class EffectWatch:
     """Follows messages from their acceptance until their rows are gone.
 
-    A message whose effect was seen is watched until `deadline` for a second effect, then its rows are removed.
+    A message whose effect was seen is watched until its deadline for a second effect, then its rows are removed.
     `service_clock` gives the seconds during which Redis and the database were both up; deadlines run on it.
     What is older than `orphan_age` (seconds) may be removed by others.
     """
@@ -105,7 +106,7 @@ class EffectWatch:
         self._contract = contract
         self._witness = marks.witness
         self._marks = marks
-        self._deadline = deadline
+        self.deadline = deadline  # of the messages that come from now on
         self._orphan_age = orphan_age
         self._service_clock = service_clock
         self._observer = observer
@@ -136,6 +137,7 @@ class EffectWatch:
             # up while nobody watched is not known, and not known is not lost.
             self._followed[message.message_sid] = _Followed(
                 message=message,
+                deadline=self.deadline,
                 service_base=clock,
                 since=(message.accepted or message.intended).mono,
                 look_at=current + FIRST_LOOK,
@@ -233,7 +235,7 @@ class EffectWatch:
             and overdue(
                 waited[sid := f.message.message_sid],
                 seen[sid],
-                deadline=self._deadline,
+                deadline=f.deadline,
                 already_lost=f.message.lost,
             )
         ]
@@ -272,7 +274,7 @@ class EffectWatch:
     async def _settle(self, followed: _Followed, waited: Waited, seen: Sighting, at: Instant) -> None:
         before = followed.message
         verdict = settle(
-            waited, seen, deadline=self._deadline, orphan_age=self._orphan_age, already_lost=before.lost
+            waited, seen, deadline=followed.deadline, orphan_age=self._orphan_age, already_lost=before.lost
         )
         if not seen.done:
             followed.absent_until = waited.elapsed
@@ -310,7 +312,7 @@ class EffectWatch:
         """Whether the rows of a message may go: its end is known, or nothing more can be learned of it."""
         if followed.message.refused:
             return True
-        past_deadline = self._service_time(followed) > self._deadline
+        past_deadline = self._service_time(followed) > followed.deadline
         if not self._is_judged(followed):
             # Not at once: a claim that is gone before the target has looked for it would be none. And what did
             # arrive waits with the services, and would write its rows after we had removed them.
@@ -318,13 +320,13 @@ class EffectWatch:
         if followed.settled:
             return past_deadline or self._ending
         age = time.monotonic() - followed.since
-        return followed.message.lost and age > self._deadline + LOOKED_FOR
+        return followed.message.lost and age > followed.deadline + LOOKED_FOR
 
     async def _clean(self, group: Sequence[AwaitedWebhook]) -> None:
         """Remove what is over; messages of one kind whose rows cannot be removed must not keep the others."""
         followed = [self._followed[message.message_sid] for message in group]
         # Judged before the removal takes its time.
-        complete = [f.message for f in followed if f.message.refused or self._service_time(f) > self._deadline]
+        complete = [f.message for f in followed if f.message.refused or self._service_time(f) > f.deadline]
         try:
             await self.remove(group)
         except NotAskable:

@@ -18,7 +18,7 @@ from prober.http1 import Client, Exchange
 from prober.judge.race import RaceVerdict, judge_race
 from prober.outcome import Ask, Outcome, ProbeName, RaceOutcome
 from prober.probes.accept import Accepts
-from prober.probes.base import Permission, Run, Unrestricted
+from prober.probes.base import Permission, Probe, Run, Unrestricted
 from prober.probes.heat import Heat, Lanes
 from prober.probes.marks import Marks
 from prober.probes.race_witness import RaceWitness
@@ -79,7 +79,7 @@ class RaceProbe:
         self._rows = RaceWitness(contract, mark, client, marks.witness)
         self._vendors = mark.vendors(settings.vendors)
         self._permission = permission or Unrestricted()
-        self._split_due = float("-inf")
+        self._split_last = float("-inf")
         self.demand = Demand(routing=race_requests(settings.vendors))
 
     async def run(self, run: Run) -> RaceResult:
@@ -105,6 +105,11 @@ class RaceProbe:
             lanes.close()
             leftovers = _both(leftovers, await self._clean(order))
         return self._result(run, heat, history, self._judged(heat, history), leftovers)
+
+    def succeed(self, before: Probe) -> None:
+        """Take over when the last second routing was opened."""
+        if isinstance(before, RaceProbe):
+            self._split_last = max(self._split_last, before._split_last)
 
     async def close(self) -> None:
         """Nothing is held between runs."""
@@ -145,8 +150,9 @@ class RaceProbe:
         ]
         rows_after = await self._rows.rows(values)
         second_rows = None
-        if run.started.mono >= self._split_due and self._contract.second_routing:
-            self._split_due = run.started.mono + self._settings.split_every
+        due = run.started.mono >= self._split_last + self._settings.split_every
+        if due and self._contract.second_routing:
+            self._split_last = run.started.mono
             second, second_rows = await self._second_routing(run, heat, rows.locked_vendor)
             later += second
         return replace(history, answers=(*heat.answers, *later), rows_after=rows_after, second_rows=second_rows)

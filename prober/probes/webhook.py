@@ -12,7 +12,7 @@ from dataclasses import replace
 from prober.cap import Demand
 from prober.http1 import Client, Connection, Exchange
 from prober.outcome import Mode, Outcome, ProbeName, SkipReason, WebhookCheck
-from prober.probes.base import Permission, Run, Unrestricted, refusal_under
+from prober.probes.base import Permission, Probe, Run, Unrestricted, refusal_under
 from prober.probes.webhook_answer import read_delivery, read_refusal
 from prober.probes.webhook_message import Message, Messages, Request, Signing
 from prober.probes.witness import NotAskable
@@ -42,7 +42,7 @@ class WebhookProbe:
         self._intend = intend
         self._permission = permission or Unrestricted()
         self._kept: Connection | None = None
-        self._full_due = float("-inf")
+        self._full_last = float("-inf")
 
     async def run(self, run: Run) -> WebhookResult:
         """Deliver one message, or check the path where no message may be sent."""
@@ -79,6 +79,11 @@ class WebhookProbe:
             return awaited, WebhookCheck.PATH, f"; not delivered, no claim: {why.detail}"
         return awaited, check, remark
 
+    def succeed(self, before: Probe) -> None:
+        """Take over when the last message in full was sent."""
+        if isinstance(before, WebhookProbe):
+            self._full_last = max(self._full_last, before._full_last)
+
     async def close(self) -> None:
         """Drop the connection that is kept where reuse is wanted."""
         if self._kept is not None:
@@ -88,9 +93,9 @@ class WebhookProbe:
     def _mode(self, run: Run) -> Mode:
         """Now and then a message in full, where that is wanted: the only way to see losses without a claim."""
         settings = self._messages.settings
-        if settings.full_every is None or run.urgent or run.started.mono < self._full_due:
+        if settings.full_every is None or run.urgent or run.started.mono < self._full_last + settings.full_every:
             return settings.mode
-        self._full_due = run.started.mono + settings.full_every
+        self._full_last = run.started.mono
         return Mode.FULL
 
     async def _connection(self, run: Run) -> tuple[Connection | Exchange, bool]:

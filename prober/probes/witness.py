@@ -54,7 +54,7 @@ class Witness:
         permission: Permission | None = None,
         lease: str = "",
     ) -> None:
-        self._address = address
+        self.address = address
         self._permission = permission or Unrestricted()
         self._lease = lease
         self._application_name = f"{MARK}{instance}"
@@ -83,7 +83,7 @@ class Witness:
         try:
             literals = {name: literal(values[name]) for sql in statements for name in sql.parameters}
         except ValueError as error:
-            raise NotAskable(Outcome.ERROR, f"a value cannot be sent to {self._address}: {error}") from error
+            raise NotAskable(Outcome.ERROR, f"a value cannot be sent to {self.address}: {error}") from error
         bound = f"SET LOCAL statement_timeout = {int((timeout + LINGER) * 1000)}"
         writes = ";\n".join([bound, *(sql.filled(literals) for sql in statements)])
         async with self._session(timeout) as session:
@@ -113,6 +113,11 @@ class Witness:
             raise NotAskable(Outcome.ERROR, f"a statement of the contract returned {number!r}; expected a count")
         return number
 
+    async def move(self, address: DatabaseAddress) -> None:
+        """Ask the same database by another address or password from now on; what is being asked goes on."""
+        self.address = address
+        await self.close()
+
     def _allowed(self, statement: str) -> str:
         """What is to be sent to write, right now; NotAskable where this replica may not."""
         if (refused := self._permission.refusal(undo=True)) is not None:
@@ -120,25 +125,29 @@ class Witness:
         return fenced(statement, self._lease, self._permission.fence)
 
     async def close(self) -> None:
-        """Drop every connection at once."""
+        """Drop every idle connection at once."""
         while self._idle:
             self._idle.pop().drop()
 
     @asynccontextmanager
     async def _session(self, timeout: float) -> AsyncIterator[DatabaseSession]:
         session: DatabaseSession | None = None
+        address = self.address
         try:
             async with asyncio.timeout(timeout), self._places:
-                session = self._kept() or await open_database(self._address, self._application_name)
+                session = self._kept() or await open_database(address, self._application_name)
                 yield session
         except BaseException as error:
             if session is not None:
                 session.drop()
             if not isinstance(error, Exception) or isinstance(error, NotAskable):
                 raise
-            failure = database_failure(error, str(self._address))
+            failure = database_failure(error, str(address))
             raise NotAskable(failure.outcome, failure.detail) from error
-        self._idle.append(session)
+        if address is self.address:
+            self._idle.append(session)
+        else:
+            session.drop()
 
     def _kept(self) -> DatabaseSession | None:
         """Take a connection that still works, if there is one."""

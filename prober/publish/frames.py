@@ -63,6 +63,23 @@ class Failed:
     sentence: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconfigure:
+    """Downwards: serve in another way from now on, at the same address and with the same TLS."""
+
+    web: WebSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadAsked:
+    """Upwards: somebody who may do so asks for a reload; `Reloaded.asked` answers by this number."""
+
+    id: int
+
+
+Word = Ready | Failed | ReloadAsked
+
+
 class BrokenFrameError(Exception):
     """The other end sent what is no frame of ours."""
 
@@ -108,23 +125,25 @@ def unpickled(payload: bytes) -> Any:
     return _Vocabulary(io.BytesIO(payload)).load()
 
 
-def upward(message: Ready | Failed) -> bytes:
+def upward(message: Word) -> bytes:
     """Make a frame for the prober process."""
     payload = json.dumps({"is": type(message).__name__, **asdict(message)}).encode()
     return _LENGTH.pack(len(payload)) + payload
 
 
-def read_upward(payload: bytes) -> Ready | Failed:
+def read_upward(payload: bytes) -> Word:
     """Read a frame of the web process. Raises BrokenFrameError for anything else than its messages."""
     try:
         match json.loads(payload):
             case {"is": "Ready", "host": str(host), "port": int(port), "tls": bool(tls)}:
                 return Ready(host=host, port=port, tls=tls)
+            case {"is": "ReloadAsked", "id": int(id_)}:
+                return ReloadAsked(id=id_)
             case {"is": "Failed", "sentence": str(sentence)}:
                 return Failed(sentence=sentence)
     except ValueError:
         pass
-    raise BrokenFrameError(f"expected Ready or Failed from the web process, got {payload[:100]!r}")
+    raise BrokenFrameError(f"expected Ready, Failed or ReloadAsked from the web process, got {payload[:100]!r}")
 
 
 class FrameReader:

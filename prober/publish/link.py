@@ -20,6 +20,8 @@ from prober.publish.frames import (
     FrameReader,
     LogFormat,
     Ready,
+    Reconfigure,
+    ReloadAsked,
     pickled,
     read_upward,
 )
@@ -60,11 +62,13 @@ class Link:
         on_exit: Callable[[int], None],
         web: WebSettings | None = None,
         log_format: LogFormat = LogFormat.JSON,
+        on_reload: Callable[[int], None] = lambda _: None,
     ) -> Link:
         """Start the web process and wait until it answers on `host`:`port` (0: a free one, see `ready`).
 
         `on_exit` is called once with the exit code (negative: the signal) if it ends without `close`. Raises
-        WebProcessError when it cannot serve; then no process is left.
+        WebProcessError when it cannot serve; then no process is left. `on_reload` is called with the number of
+        each reload that is asked for over HTTP.
         """
         ours, theirs = socket.socketpair()
         with theirs:
@@ -74,7 +78,7 @@ class Link:
                 ours.close()
                 raise
         ours.setblocking(False)
-        wire = _Wire()
+        wire = _Wire(on_reload)
         try:
             await asyncio.get_running_loop().create_unix_connection(lambda: wire, sock=ours)
             wire.write(
@@ -111,6 +115,10 @@ class Link:
         """Hand over an event. Never blocks, never waits, never raises for what the web process does."""
         self._wire.send(event)
 
+    def reconfigure(self, web: WebSettings) -> None:
+        """Serve in another way from now on; neither address nor TLS can change."""
+        self._wire.send(Reconfigure(web=web))
+
     async def close(self) -> None:
         """Send what waits and let the web process end; one that does not is killed."""
         self._closing = True
@@ -131,8 +139,9 @@ class Link:
 class _Wire(asyncio.Protocol):
     """The socket: frames down, the web process's few words up."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_reload: Callable[[int], None]) -> None:
         self._transport: asyncio.Transport | None = None
+        self._on_reload = on_reload
         self._outbox = Outbox(_OUTBOX_BYTES)
         self._told_dropped = 0
         self._paused = False
@@ -154,7 +163,11 @@ class _Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             for payload in self._reader.feed(data):
-                self.words.put_nowait(read_upward(payload))
+                word = read_upward(payload)
+                if isinstance(word, ReloadAsked):
+                    self._on_reload(word.id)
+                else:
+                    self.words.put_nowait(word)
         except BrokenFrameError:
             # Whatever speaks there is not the program that we started.
             self.abort()
@@ -166,11 +179,12 @@ class _Wire(asyncio.Protocol):
         self._paused = False
         self._flush()
 
-    def send(self, event: Event) -> None:
+    def send(self, event: Event | Reconfigure) -> None:
         if self._transport is None:
             return
         if self._paused or len(self._outbox):
-            self._outbox.put(pickled(event), ordinary=is_ordinary(event))
+            ordinary = not isinstance(event, Reconfigure) and is_ordinary(event)
+            self._outbox.put(pickled(event), ordinary=ordinary)
         else:
             self._transport.write(pickled(event))
 

@@ -29,7 +29,14 @@ def json_answer(document: Mapping[str, object]) -> web.Response:
 
 def json_error(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> web.Response:
     """Answer an error: what was expected, what came, what to do."""
-    body = json.dumps({"status": status, "error": sentence}, ensure_ascii=False)
+    return json_refusal(status, sentence, {}, headers)
+
+
+def json_refusal(
+    status: int, sentence: str, more: Mapping[str, object], headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Answer an error that has more to say than a sentence."""
+    body = json.dumps({"status": status, "error": sentence, **more}, ensure_ascii=False)
     return web.Response(
         status=status,
         body=body.encode(errors="backslashreplace"),

@@ -11,6 +11,7 @@ from prober.event import (
     OutageChanged,
     ProbeRan,
     ProbeSkipped,
+    Reloaded,
     Started,
     ViolationFound,
     ViolationsStand,
@@ -47,20 +48,19 @@ class Board:
         match event:
             case Started():
                 self._start(event)
+            case Reloaded(now=Started() as started):
+                self._reload(started)
             case LoopLag(at=at):
                 self._ticked = at.mono
             case WritesRestricted():
                 self.restricted = event.sentence if event.paused or event.maintenance else None
             case ProbeRan():
-                self.last_runs[event.result.probe] = event
+                if self.started is None or event.result.probe in self.started.probes:
+                    self.last_runs[event.result.probe] = event
             case ProbeSkipped(reason=SkipReason.NOT_LEADER):
                 self.left_to_others.add(event.probe)
-            case OutageChanged(state=OutageState.UP):
-                self.outages.pop(event.probe, None)
-                if event.outage is not None and event.outage.ended is not None:
-                    self.recent_outages.append(event.outage)
-            case OutageChanged(outage=Outage() as outage):
-                self.outages[event.probe] = outage
+            case OutageChanged():
+                self._outage(event)
             case _:
                 self._take_in(event)
 
@@ -86,6 +86,20 @@ class Board:
         if not self.recent_outages:
             ended = [(o.ended.mono, o) for o in event.recent_outages if o.ended is not None]
             self.recent_outages.extend(o for _, o in sorted(ended, key=lambda one: one[0]))
+
+    def _reload(self, started: Started) -> None:
+        self.started = started
+        self.last_runs = {probe: run for probe, run in self.last_runs.items() if probe in started.probes}
+        self.left_to_others &= started.probes.keys()
+
+    def _outage(self, event: OutageChanged) -> None:
+        if event.state is not OutageState.UP:
+            if event.outage is not None:
+                self.outages[event.probe] = event.outage
+            return
+        self.outages.pop(event.probe, None)
+        if event.outage is not None and event.outage.ended is not None:
+            self.recent_outages.append(event.outage)
 
     def trouble(self, now: float) -> str | None:
         """Say in a sentence why the prober is not healthy; None when it is."""

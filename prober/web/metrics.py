@@ -5,10 +5,11 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import prober
-from prober.clock import boottime
+from prober.clock import Instant, boottime
 from prober.event import (
     CapHit,
     Event,
@@ -21,6 +22,7 @@ from prober.event import (
     OutageChanged,
     ProbeRan,
     ProbeSkipped,
+    Reloaded,
     ServiceRestarted,
     Started,
     ViolationFound,
@@ -48,8 +50,8 @@ class Metrics:
     """All metrics of one prober. `clock` is monotonic seconds, `lease_clock` those of CLOCK_BOOTTIME; both are
     asked at scrapes only.
 
-    `record` takes events in the order in which they were sent. A second `Started` (a reload) adds what is new
-    and sets nothing back.
+    `record` takes events in the order in which they were sent. A reload adds what is new, removes the gauges of
+    what is watched no longer, and sets nothing back.
     """
 
     def __init__(
@@ -63,7 +65,8 @@ class Metrics:
         self._results = ResultRecorder(self.series)
         self._outages: dict[ProbeName, OutageHistory] = {}
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
-            Started: self._started,
+            Started: self._begun,
+            Reloaded: self._reloaded,
             ProbeRan: self._probe_ran,
             ProbeSkipped: self._probe_skipped,
             CapHit: self._cap_hit,
@@ -85,6 +88,22 @@ class Metrics:
         """Take one event into account."""
         self._handlers[type(event)](event)
 
+    def _begun(self, event: Started) -> None:
+        self._started(event)
+        self._config_in_force(event.at)
+
+    def _reloaded(self, event: Reloaded) -> None:
+        if event.now is None:
+            self.series.put(probing.RELOAD_OK, 0)
+            return
+        self._results.moved(event.elsewhere)
+        self._started(event.now)
+        self._config_in_force(event.at)
+
+    def _config_in_force(self, at: Instant) -> None:
+        self.series.put(probing.RELOAD_OK, 1)
+        self.series.put(probing.RELOAD_OK_AT, at.wall)
+
     def _started(self, event: Started) -> None:
         series = self.series
         series.begin(event)
@@ -99,9 +118,13 @@ class Metrics:
             self._raise_to(delivery.WEBHOOK_LOST, event.lost)
             self._raise_to(delivery.WEBHOOK_LATE, event.late)
         for probe in OUTAGE_PROBES:
-            if probe in event.probes and probe not in self._outages:
+            if probe not in event.probes:
+                continue
+            history = self._outages.get(probe)
+            if history is None:
                 remembered = [outage for outage in event.recent_outages if outage.probe is probe]
-                self._know_outages(probe, OutageHistory.restored(remembered, event.recovery_hold))
+                history = OutageHistory.restored(remembered, event.recovery_hold)
+            self._know_outages(probe, replace(history, hold=event.recovery_hold))
 
     def _know_outages(self, probe: ProbeName, history: OutageHistory) -> None:
         self._outages[probe] = history

@@ -11,7 +11,7 @@ from typing import cast
 
 import uvloop
 
-from prober.event import Event
+from prober.event import Event, Reloaded
 from prober.publish.frames import (
     BrokenFrameError,
     Configure,
@@ -19,6 +19,9 @@ from prober.publish.frames import (
     FrameReader,
     LogFormat,
     Ready,
+    Reconfigure,
+    ReloadAsked,
+    Word,
     unpickled,
     upward,
 )
@@ -87,10 +90,16 @@ class ParentLink(asyncio.Protocol):
             return
         for payload in payloads:
             message = unpickled(payload)
-            if isinstance(message, Configure):
-                self._serving = asyncio.create_task(self._start(message))
-            else:
-                self._record(message)
+            match message:
+                case Configure():
+                    self._serving = asyncio.create_task(self._start(message))
+                case Reconfigure(web=settings):
+                    if self._server is not None:
+                        self._server.reconfigure(settings)
+                case _:
+                    self._record(message)
+                    if isinstance(message, Reloaded) and self._server is not None:
+                        self._server.reloads.ended(message)
 
     def leave(self, code: int) -> None:
         """Let `finished` return."""
@@ -129,7 +138,7 @@ class ParentLink(asyncio.Protocol):
         address = f"{wanted.host}:{wanted.port}"
         try:
             exposition = Exposition(self._metrics.series, wanted.prober_pid)
-            self._server = WebServer(self._board, exposition, wanted.web)
+            self._server = WebServer(self._board, exposition, wanted.web, self._ask_reload)
             host, port = await self._server.listen(wanted.host, wanted.port)
         except TlsUnusableError as error:
             self._fail(f"cannot serve TLS on {address}: {error}")
@@ -139,10 +148,13 @@ class ParentLink(asyncio.Protocol):
         else:
             self._say(Ready(host=host, port=port, tls=self._server.secure))
 
+    def _ask_reload(self, number: int) -> None:
+        self._say(ReloadAsked(id=number))
+
     def _fail(self, sentence: str) -> None:
         self._say(Failed(sentence=sentence))
         self.leave(1)
 
-    def _say(self, message: Ready | Failed) -> None:
+    def _say(self, message: Word) -> None:
         if self._transport is not None:
             self._transport.write(upward(message))

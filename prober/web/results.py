@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from prober.event import Started
@@ -55,6 +55,13 @@ class ResultRecorder:
     def begin(self, started: Started) -> None:
         """Learn which pages and routes there are."""
         self._pages, self._routes = started.pages, started.routes
+
+    def moved(self, probes: Collection[ProbeName]) -> None:
+        """Take the next totals of these probes for those of another server."""
+        if ProbeName.REDIS in probes:
+            self._evicted = Cumulative()
+        if ProbeName.DATABASE in probes:
+            self._rollbacks = Cumulative()
 
     def record(self, result: object, fresh_until: float) -> None:
         """Take one result into account; gauges of its details end at `fresh_until` (monotonic)."""

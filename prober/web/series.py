@@ -35,14 +35,20 @@ class Series(Collector):
         self._histograms: dict[str, Histogram] = {}
         self._gauges: dict[str, dict[tuple[str, ...], tuple[float, float]]] = {}
         self._computed: dict[tuple[str, tuple[str, ...]], Callable[[float], float | None]] = {}
-        self._configured: dict[Label, frozenset[str]] = {}
+        self._configured: dict[Label, frozenset[str]] = {}  # all that were ever configured
+        self._known: dict[Label, frozenset[str]] = {}  # that can occur now
+        self._existing: frozenset[str] | None = None  # names; None before the start
 
     def begin(self, started: Started) -> None:
-        """Make all series that can be known; what has been counted by then stays."""
+        """Make all series that can be known. What was counted stays; gauges of what is not there any more go."""
+        self._existing = frozenset(metric.name for metric in METRICS if metric.exists(started))
         for metric in METRICS:
             for label in metric.labels:
+                if label.known is not None:
+                    self._known[label] = frozenset(label.at_start(started))
                 if label.known is not None and not label.values:
-                    self._configured[label] = frozenset(label.at_start(started))
+                    self._configured[label] = self._configured.get(label, frozenset()) | self._known[label]
+            self._forget_gauges(metric)
             if not metric.exists(started):
                 continue
             for values in metric.combinations(started):
@@ -67,15 +73,17 @@ class Series(Collector):
 
     def put(self, metric: Metric, value: float | None, *labels: str, fresh_until: float = math.inf) -> None:
         """Set a gauge; None, not observable, makes it absent."""
-        values = self._gauges.setdefault(metric.name, {})
+        values, closed = self._gauges.setdefault(metric.name, {}), self._closed(metric, labels)
         if value is None:
-            values.pop(self._closed(metric, labels), None)
-        else:
-            values[self._closed(metric, labels)] = (float(value), fresh_until)
+            values.pop(closed, None)
+        elif self._can_occur(metric, closed):
+            values[closed] = (float(value), fresh_until)
 
     def compute(self, metric: Metric, *labels: str, by: Callable[[float], float | None]) -> None:
         """Let a gauge be computed at each scrape, from the monotonic time of it; None makes it absent."""
-        self._computed[metric.name, self._closed(metric, labels)] = by
+        closed = self._closed(metric, labels)
+        if self._can_occur(metric, closed):
+            self._computed[metric.name, closed] = by
 
     def collect(self) -> Iterator[Family]:
         """Yield the families that have a value now, in the order of the catalogue."""
@@ -95,6 +103,23 @@ class Series(Collector):
                 return () if histogram is None else histogram.collect()
             case Kind.GAUGE | Kind.INFO:
                 return (self._gauge_family(metric, now),)
+
+    def _can_occur(self, metric: Metric, values: tuple[str, ...]) -> bool:
+        """Whether a gauge can have a value: a run that a reload found under way tells of what is gone by then."""
+        if self._existing is not None and metric.name not in self._existing:
+            return False
+        return all(
+            value == OTHER or value in self._known.get(label, (value,))
+            for label, value in zip(metric.labels, values, strict=True)
+        )
+
+    def _forget_gauges(self, metric: Metric) -> None:
+        gauges = self._gauges.get(metric.name, {})
+        for values in [values for values in gauges if not self._can_occur(metric, values)]:
+            del gauges[values]
+        for name, values in list(self._computed):
+            if name == metric.name and not self._can_occur(metric, values):
+                del self._computed[name, values]
 
     def _gauge_family(self, metric: Metric, now: float) -> Family:
         current = {

@@ -18,6 +18,7 @@ from prober.web.connection import Connection, ConnectionServer
 from prober.web.exposition import Exposition, compressed, negotiated, takes_gzip
 from prober.web.log import log
 from prober.web.page import CONTENT_SECURITY_POLICY, render
+from prober.web.reload import ReloadDesk
 from prober.web.settings import WebSettings
 from prober.web.tls import ServerTls, TlsUnusableError
 
@@ -27,19 +28,28 @@ _HANDSHAKE_WITHIN = 10.0
 _ANSWER_AT_END = 1.0  # what is being answered when the prober ends has this long
 
 _TEXT = "text/plain; charset=utf-8"
+_RELOAD = "/-/reload"
 _Page = Callable[[web.BaseRequest], web.Response]
 
 
 class WebServer:
-    """Serves what `board` and `exposition` know. It only reads: nothing here changes anything."""
+    """Serves what `board` and `exposition` know. It only reads, but for the reload that it may ask for."""
 
-    def __init__(self, board: Board, exposition: Exposition, settings: WebSettings) -> None:
+    def __init__(
+        self,
+        board: Board,
+        exposition: Exposition,
+        settings: WebSettings,
+        ask_reload: Callable[[int], None],
+    ) -> None:
         """Raises TlsUnusableError when the certificate cannot be used."""
         self._board = board
         self._exposition = exposition
         self._headers = dict(settings.headers)
         self._tls = None if settings.tls is None else ServerTls(settings.tls)
+        self._users = settings.users
         self._auth = BasicAuth(settings.users) if settings.users else None
+        self.reloads = ReloadDesk(ask_reload, allowed=settings.reload)
         self._pages: dict[str, _Page] = {
             "/": self._overview,
             "/metrics": self._metrics,
@@ -65,6 +75,17 @@ class WebServer:
         self._upkeep = asyncio.create_task(self._keep_up(self._connections))
         bound = self._listener.sockets[0].getsockname()
         return str(bound[0]), int(bound[1])
+
+    def reconfigure(self, settings: WebSettings) -> None:
+        """Serve in another way from now on; the TLS stays."""
+        self._headers = dict(settings.headers)
+        self.reloads.allowed = settings.reload
+        if settings.users != self._users:
+            # Of who is being asked for a password at this moment the old list decides.
+            before, self._users = self._auth, settings.users
+            self._auth = BasicAuth(settings.users) if settings.users else None
+            if before is not None:
+                before.close()
 
     @property
     def secure(self) -> bool:
@@ -99,7 +120,7 @@ class WebServer:
         if isinstance(connection, Connection):
             connection.request_came()
         try:
-            answer = await self._refused(request) or self._page(request)
+            answer = await self._refused(request) or await self._reload(request) or self._page(request)
         finally:
             if isinstance(connection, Connection):
                 connection.answer_made()
@@ -115,12 +136,20 @@ class WebServer:
             {"WWW-Authenticate": 'Basic realm="prober", charset="UTF-8"'},
         )
 
+    async def _reload(self, request: web.BaseRequest) -> web.Response | None:
+        """The one request that does something; None for every other."""
+        if request.path != _RELOAD:
+            return None
+        if request.method != "POST":
+            return json_error(405, f"expected POST, got {request.method}", {"Allow": "POST"})
+        return await self.reloads.post()
+
     def _page(self, request: web.BaseRequest) -> web.Response:
         page = self._pages.get(request.path)
         if page is None:
-            return json_error(404, f"no such page; there are {', '.join(self._pages)}")
+            return json_error(404, f"no such page; there are {', '.join((*self._pages, _RELOAD))}")
         if request.method not in ("GET", "HEAD"):
-            return json_error(405, "expected GET or HEAD: this server is read-only", {"Allow": "GET, HEAD"})
+            return json_error(405, "expected GET or HEAD: this page is read-only", {"Allow": "GET, HEAD"})
         return page(request)
 
     def _overview(self, _request: web.BaseRequest) -> web.Response:

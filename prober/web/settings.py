@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -42,3 +42,8 @@ class WebSettings:
     tls: TlsSettings | None = None
     users: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
+    reload: bool = False  # whether `POST /-/reload` is taken
+
+    def reloading(self, allowed: bool) -> WebSettings:
+        """The same, but for whether `POST /-/reload` is taken."""
+        return replace(self, reload=allowed)

@@ -92,3 +92,10 @@ def test_every_secret_of_a_config_is_collected() -> None:
     assert not any(
         secret in repr(config) or secret in str(config) for secret in secrets_of(config) if secret != "bearer"
     )
+
+
+def test_what_is_learned_later_is_masked_beside_what_was_known() -> None:
+    redact = Redactor(["first-secret-word-1"])
+    redact.learn(["second-secret-word-2", ""])
+    redact.learn([])
+    assert redact("first-secret-word-1 second-secret-word-2 third") == "*** *** third"

@@ -12,6 +12,7 @@ from prober.daemon.masked import MaskedSink
 from prober.event import (
     Event,
     LoopLag,
+    Reloaded,
     StandingViolation,
     ViolationFound,
     ViolationsStand,
@@ -49,6 +50,7 @@ def sent(event: Event) -> Event:
         ran(race(sentence=SAID, detail=SAID, history=RaceHistory(answers=(answer(told=SAID), answer())))),
         replace(changed(OutageState.DOWN, replace(outage(), detail=SAID)), sentence=SAID),
         FOUND,
+        Reloaded(at=at(1), problems=(SAID,)),
         ViolationsStand(
             at=at(1),
             open={},

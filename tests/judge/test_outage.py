@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from prober.clock import Instant
 from prober.event import OutageChanged
-from prober.judge.outage import INCONCLUSIVE, Observation, Tracking, connection_closed, observe
+from prober.judge.outage import INCONCLUSIVE, Observation, Tracking, connection_closed, given_up, observe
 from prober.outcome import OutageState, Outcome, ProbeName
 
 WALL = 1_700_000_000.0
@@ -188,3 +188,14 @@ def test_as_many_good_probes_in_a_row_as_asked_for_end_every_outage(
 def test_a_healthy_service_never_has_an_outage(seen: list[Outcome]) -> None:
     _, changes = play([run(n, n + 0.5, outcome) for n, outcome in enumerate(seen)])
     assert changes == []
+
+
+def test_an_outage_that_is_watched_no_longer_has_ended_by_then_and_has_no_measured_length() -> None:
+    tracking, _ = play([run(10.0, 10.1, Outcome.REFUSED), run(12.0, 12.1, Outcome.REFUSED)])
+    assert tracking.outage is not None
+    after, (change,) = given_up(tracking, at(15.0))
+    assert after.outage is not None
+    assert (after.outage.id, after.outage.ended, after.outage.uncertainty) == (tracking.outage.id, at(15.0), 3.0)
+    assert (change.state, change.outage) == (OutageState.UP, None)
+    assert "down for at least 2.000 s" in change.sentence
+    assert given_up(Tracking(probe=ProbeName.REDIS), at(15.0))[1] == ()

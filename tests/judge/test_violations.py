@@ -207,3 +207,13 @@ def test_what_is_over_is_forgotten() -> None:
     assert standing.stand(at(600 + GRACE)).known == {}
     standing.suspend([acknowledged(HOLD - 1, 5000)])
     assert standing.stand(at(600 + GRACE)).known == {}
+
+
+def test_another_hold_judges_anew_what_is_known() -> None:
+    standing = StandingViolations(100.0, [found(1, 0.0), found(2, 50.0)])
+    assert standing.stand(at(90.0)).open == {SPLIT: 2}
+    standing.hold_for(60.0)
+    assert standing.stand(at(90.0)).open == {SPLIT: 1}
+    standing.hold_for(1000.0)
+    assert standing.stand(at(90.0)).open == {SPLIT: 2}
+    assert standing.next_change(90.0) == 1000.0

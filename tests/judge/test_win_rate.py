@@ -41,3 +41,15 @@ def test_the_window_is_the_last_judged_races(outcomes: list[RaceOutcome], size: 
     assert rate.judged == len(judged)
     if judged:
         assert rate.value == pytest.approx(judged.count(WON) / len(judged))
+
+
+def test_another_size_keeps_the_newest_races() -> None:
+    won, lost = RaceOutcome.ONE_WINNER, RaceOutcome.MULTIPLE_WINNERS
+    window = RaceWindow(4, 1, [lost, lost, won, won])
+    assert window.rate().value == 0.5
+    window.resize(2, 1)
+    assert (window.rate().value, window.rate().judged) == (1.0, 2)
+    window.resize(10, 1)
+    assert window.add(lost).judged == 3
+    window.resize(10, 0)
+    assert window.add(RaceOutcome.UNKNOWN).value is None

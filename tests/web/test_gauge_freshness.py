@@ -10,6 +10,8 @@ from tests.web.event_samples import Scraped, database, health, page, ran, redis,
 LASTING = {
     "prober_build_info",
     "prober_probe_timeout_seconds",
+    "prober_config_last_reload_successful",
+    "prober_config_last_reload_success_timestamp_seconds",
     "prober_probe_last_success_timestamp_seconds",
 }
 MEASURED = {
@@ -37,7 +39,7 @@ def gauges(scraped: Scraped) -> set[str]:
 
 
 def test_nothing_is_measured_at_the_start() -> None:
-    assert gauges(Scraped(started())) == {"prober_build_info", "prober_probe_timeout_seconds"}
+    assert gauges(Scraped(started())) == LASTING - {"prober_probe_last_success_timestamp_seconds"}
 
 
 def test_every_measurement_goes_when_it_is_stale() -> None:

@@ -32,7 +32,7 @@ async def serving(exposition: type[Exposition] = Exposition) -> AsyncIterator[in
     board = Board()
     board.record(event)
     scraped = Scraped(event)
-    web = WebServer(board, exposition(scraped.metrics.series, 1), WebSettings())
+    web = WebServer(board, exposition(scraped.metrics.series, 1), WebSettings(), lambda _: None)
     _, port = await web.listen("127.0.0.1", 0)
     try:
         yield port

@@ -31,7 +31,7 @@ class OrphanSweep:
         self, marks: Marks, limits: Limits, permission: Permission, *, orders: OrderSweep, effects: EffectWatch
     ) -> None:
         self._marks = marks
-        self._limits = limits
+        self.limits = limits
         self._permission = permission
         self._orders = orders
         self._effects = effects
@@ -54,12 +54,12 @@ class OrphanSweep:
         if found.strange:
             log.warning("marks that no prober writes are left alone", count=found.strange)
         for mark in found.marks:
-            verdict = may_go(self._trace(mark), self._limits)
+            verdict = may_go(self._trace(mark), self.limits)
             if not verdict.goes:
                 continue
             log.info("an orphan is removed", kind=mark.kind, id=mark.id, of=mark.owner, because=verdict.why)
             if mark.order is not None:
-                self._orders.adopt([mark.order], once_more_after=self._limits.deadline)
+                self._orders.adopt([mark.order], once_more_after=self.limits.deadline)
             if mark.message is not None:
                 # Followed without being accepted: nothing is judged by it, its rows go after the deadline.
                 self._effects.follow([mark.message], orphans=True)

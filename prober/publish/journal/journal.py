@@ -142,6 +142,11 @@ class Journal:
         except JournalError:
             return None
 
+    def keep(self, keep: Keep) -> None:
+        """Keep by other limits from now on."""
+        self._keep = keep
+        self._writer.keep(keep)
+
     async def close(self, timeout: float = 5.0) -> int:
         """Write what waits, close the file, and return how many entries could not be written.
 

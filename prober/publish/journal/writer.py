@@ -81,6 +81,10 @@ class Writer:
         self._stopping = True
         self._wake.set()
 
+    def keep(self, keep: Keep) -> None:
+        """Keep by other limits; a retention under way ends with those that it began with."""
+        self._keep = keep
+
     def ask(self, question: Callable[[sqlite3.Connection], T]) -> Future[T]:
         """Run `question` in the thread; its future fails with JournalError, or with what `question` raised."""
         future: Future[T] = Future()

@@ -194,6 +194,19 @@ EVENTS_DROPPED = Metric(
     group=Group.PROBER,
     help="Ordinary results that these metrics miss, because this web process did not read them in time.",
 )
+RELOAD_OK = Metric(
+    name="prober_config_last_reload_successful",
+    kind=Kind.GAUGE,
+    group=Group.PROBER,
+    help="1 when the config that was read last is in force, 0 when it was refused and the one before stays.",
+)
+RELOAD_OK_AT = Metric(
+    name="prober_config_last_reload_success_timestamp_seconds",
+    kind=Kind.GAUGE,
+    group=Group.PROBER,
+    help="Unix time at which the config that is in force was read.",
+    unit="seconds",
+)
 BUILD_INFO = Metric(
     name="prober_build_info",
     kind=Kind.INFO,
