@@ -33,7 +33,8 @@ from tests.system.daemon_stack import change_config, config_of, fast_stack, watc
 from tests.system.watching import Watched, until
 
 KILLS = 200
-LONGEST_LIFE = 4.0  # seconds, from the start of the process; about one of them goes into starting up
+EARLY = 0.25  # the share of lives that end at a moment counted from the start of the process
+LONGEST_LIFE = 4.0  # seconds; of the other lives from when the daemon answers
 FAULTY = 0.25  # the share of lives in which races have several winners, so that there are violations to remember
 PROBES: Mapping[str, Mapping[str, Any]] = {
     "webhook": {
@@ -177,12 +178,19 @@ class _Run:
         """One life, and its end."""
         mode = self._rng.choice([Mode.FULL, Mode.NO_SIDE_EFFECTS])
         change_config(self._stack, lambda document: document["probes"]["webhook"].update(mode=mode.value))
-        life, faulty = self._rng.uniform(0.0, LONGEST_LIFE), self._rng.random() < FAULTY
+        life, early, faulty = (
+            self._rng.uniform(0.0, LONGEST_LIFE),
+            self._rng.random() < EARLY,
+            self._rng.random() < FAULTY,
+        )
         if faulty:
             await self._control.plant("double_accept")
             since = time.time()
         starting = asyncio.create_task(self._stack.watcher.start())
-        await until("the process to be there", self._spawned)
+        if early:
+            await until("the process to be there", self._spawned)
+        else:
+            await asyncio.wait([starting])
         await asyncio.sleep(life)
         self._figures.killed_starting += not starting.done()
         self._stack.watcher.kill()
