@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import yaml
 
 from prober.demo import procfs
 from prober.demo.process import Owner, ServerError, gone
@@ -107,7 +108,12 @@ async def test_a_port_in_use_is_told_in_a_sentence(watched: Watched) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        command = [sys.executable, "-m", "prober", "run", "--config", watched.stack.config_file]
+        # With a directory of its own: the one of the stack may be in use.
+        document = {**config_of(watched.stack), "data_dir": str(watched.stack.directory / "without-a-port")}
+        config = watched.stack.directory / "without-a-port.yaml"
+        config.touch(mode=0o600)
+        config.write_text(yaml.safe_dump(document), encoding="utf-8")
+        command = [sys.executable, "-m", "prober", "run", "--config", config]
         run = partial(subprocess.run, command, capture_output=True, text=True, check=False, timeout=60)
         done = await asyncio.to_thread(run, env={**os.environ, "PROBER_LISTEN": f"127.0.0.1:{port}"})
     assert done.returncode == 3
