@@ -17,9 +17,9 @@ from tests.system.watching import Scrape, Watched, until
 
 PROBES: Mapping[str, Mapping[str, Any]] = {
     "webhook": {
-        "interval": "120ms",
+        "interval": "200ms",
         "timeout": "2s",
-        "down_interval": "120ms",
+        "down_interval": "200ms",
         "processing_deadline": "20s",
         "checks_interval": "10s",
     },
