@@ -54,9 +54,7 @@ def reaches(name: str, least: float, **labels: str) -> Sign:
 
 
 def _violation(fault: FaultName, kind: Violation, **parameters: Any) -> Case:
-    races = {"vendor_routing_race_conditions_total", "whatsapp_webhook_violations_total"}
     name = "vendor_routing_race_conditions_total" if kind in RACE_KINDS else "whatsapp_webhook_violations_total"
-    assert name in races
 
     def evidence(reader: Reader) -> str:
         found = reader.violations(kind, limit=1)

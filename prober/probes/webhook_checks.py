@@ -9,7 +9,7 @@ from typing import NoReturn
 from prober.clock import Instant
 from prober.http1 import Client, Exchange
 from prober.outcome import Mode, Outcome, ProbeName, SkipReason, Violation, WebhookCheck
-from prober.probes.base import Permission, Run, refusal_under
+from prober.probes.base import Permission, Run, Unrestricted, refusal_under
 from prober.probes.sending import send_write
 from prober.probes.webhook import CLAIM_SHARE, Intend
 from prober.probes.webhook_message import Message, Messages, Request, Signing
@@ -144,3 +144,21 @@ class Attempts:
 
 def _held_back(refused: SkipReason) -> NoReturn:
     raise NotAskable(Outcome.SETUP_FAILED, f"writes are held back: {refused}")
+
+
+class Check:
+    """What a check is made of; nothing is held between its runs."""
+
+    def __init__(
+        self, messages: Messages, client: Client, intend: Intend, permission: Permission | None = None
+    ) -> None:
+        self._messages = messages
+        self._client = client
+        self._intend = intend
+        self._permission = permission or Unrestricted()
+
+    async def close(self) -> None:
+        """Nothing is held between runs."""
+
+    def _attempts(self, run: Run) -> Attempts:
+        return Attempts(self._messages, self._client, self._intend, self._permission, run)

@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 
 from prober.cap import Demand
-from prober.http1 import Client, Connection, Exchange, release_all
+from prober.http1 import Connection, Exchange, release_all
 from prober.outcome import ProbeName, WebhookCheck
-from prober.probes.base import Permission, Run, Unrestricted
-from prober.probes.webhook import Intend
+from prober.probes.base import Run
 from prober.probes.webhook_answer import read_delivery
-from prober.probes.webhook_checks import Attempts
-from prober.probes.webhook_message import Message, Messages, Request
+from prober.probes.webhook_checks import Attempts, Check
+from prober.probes.webhook_message import Message, Request
 from prober.probes.witness import NotAskable
 from prober.result import WebhookCheckResult
 
@@ -23,23 +22,15 @@ REQUESTS = 2 + AT_ONCE  # that one run sends
 STAGED = 0.002  # seconds: long enough for what was staged to have left
 
 
-class DuplicateProbe:
+class DuplicateProbe(Check):
     """Sends one message twice in a row, and another several times at one instant."""
 
     name = ProbeName.WEBHOOK_DUPLICATE
     demand = Demand(webhook=REQUESTS)
 
-    def __init__(
-        self, messages: Messages, client: Client, intend: Intend, permission: Permission | None = None
-    ) -> None:
-        self._messages = messages
-        self._client = client
-        self._intend = intend
-        self._permission = permission or Unrestricted()
-
     async def run(self, run: Run) -> WebhookCheckResult:
         """Send both; good when each of the requests was accepted."""
-        attempts = Attempts(self._messages, self._client, self._intend, self._permission, run)
+        attempts = self._attempts(run)
         try:
             message = await attempts.message(1, repeated=True)
             for _ in range(2):
@@ -52,9 +43,6 @@ class DuplicateProbe:
         except NotAskable as why:
             return attempts.not_asked(self.name, why)
         return attempts.result(self.name, ())
-
-    async def close(self) -> None:
-        """Nothing is held between runs."""
 
     def _add(self, attempts: Attempts, message: Message, request: Request, exchange: Exchange) -> None:
         read = read_delivery(self._messages.contract, exchange)

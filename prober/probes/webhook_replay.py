@@ -14,10 +14,10 @@ from prober.clock import Instant
 from prober.contract import Replay
 from prober.http1 import Client, Exchange
 from prober.outcome import Outcome, ProbeName, Violation, WebhookCheck
-from prober.probes.base import Permission, Run, Unrestricted
+from prober.probes.base import Permission, Run
 from prober.probes.webhook import Intend
 from prober.probes.webhook_answer import read_delivery, read_refusal
-from prober.probes.webhook_checks import Attempts, Read
+from prober.probes.webhook_checks import Check, Read
 from prober.probes.webhook_message import Messages
 from prober.probes.witness import NotAskable
 from prober.result import WebhookCheckResult
@@ -29,7 +29,7 @@ BEYOND = 3600.0
 SKEW = 120.0
 
 
-class ReplayProbe:
+class ReplayProbe(Check):
     """Sends an old message, a fresh one, and that one again."""
 
     name = ProbeName.WEBHOOK_REPLAY
@@ -43,15 +43,12 @@ class ReplayProbe:
         intend: Intend,
         permission: Permission | None = None,
     ) -> None:
-        self._messages = messages
+        super().__init__(messages, client, intend, permission)
         self._replay = replay
-        self._client = client
-        self._intend = intend
-        self._permission = permission or Unrestricted()
 
     async def run(self, run: Run) -> WebhookCheckResult:
         """Send the three; good when the fresh one alone was accepted."""
-        attempts = Attempts(self._messages, self._client, self._intend, self._permission, run)
+        attempts = self._attempts(run)
         outcomes = []
         try:
             message = await attempts.message(1)
@@ -71,9 +68,6 @@ class ReplayProbe:
         except NotAskable as why:
             return attempts.not_asked(self.name, why, _violations(outcomes))
         return attempts.result(self.name, _violations(outcomes))
-
-    async def close(self) -> None:
-        """Nothing is held between runs."""
 
     def _read_replay(self, exchange: Exchange, run: Run, what: str) -> Read:
         outcome, told = read_refusal(self._replay.refused, exchange, what)

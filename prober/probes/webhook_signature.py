@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from prober.cap import Demand
-from prober.http1 import Client
 from prober.outcome import Outcome, ProbeName, Violation, WebhookCheck
-from prober.probes.base import Permission, Run, Unrestricted
-from prober.probes.webhook import Intend
+from prober.probes.base import Run
 from prober.probes.webhook_answer import read_refusal
-from prober.probes.webhook_checks import Attempts
-from prober.probes.webhook_message import Messages, Signing
+from prober.probes.webhook_checks import Check
+from prober.probes.webhook_message import Signing
 from prober.probes.witness import NotAskable
 from prober.result import WebhookCheckResult
 
@@ -20,23 +18,15 @@ CASES = (
 REQUESTS = len(CASES)  # that one run sends
 
 
-class SignatureProbe:
+class SignatureProbe(Check):
     """Sends what must not be taken; claimed first, so that it does no harm where it is taken."""
 
     name = ProbeName.WEBHOOK_SIGNATURE
     demand = Demand(webhook=REQUESTS)
 
-    def __init__(
-        self, messages: Messages, client: Client, intend: Intend, permission: Permission | None = None
-    ) -> None:
-        self._messages = messages
-        self._client = client
-        self._intend = intend
-        self._permission = permission or Unrestricted()
-
     async def run(self, run: Run) -> WebhookCheckResult:
         """Send both; good when both were refused."""
-        attempts = Attempts(self._messages, self._client, self._intend, self._permission, run)
+        attempts = self._attempts(run)
         refused = self._messages.contract.path_check.refused
         violations = []
         try:
@@ -50,6 +40,3 @@ class SignatureProbe:
         except NotAskable as why:
             return attempts.not_asked(self.name, why, violations)
         return attempts.result(self.name, violations)
-
-    async def close(self) -> None:
-        """Nothing is held between runs."""
