@@ -104,7 +104,7 @@ class Child:
             await gone(family, timeout)
         self._process.poll()
 
-    def log_tail(self, lines: int = 15) -> str:
+    def log_tail(self, lines: int = 40) -> str:
         """The last lines it wrote."""
         try:
             text = self.log_file.read_text(encoding="utf-8", errors="replace")

@@ -68,7 +68,7 @@ class Server(ABC):
         """Where its output goes."""
         return self.directory / f"{self.name}.log"
 
-    def log_tail(self, lines: int = 15) -> str:
+    def log_tail(self, lines: int = 40) -> str:
         """The last lines of its log."""
         return self._child.log_tail(lines) if self._child else "(never started)"
 
