@@ -245,3 +245,49 @@ class StepVerdict(StrEnum):
     PROBLEM = "problem"
     ALARM = "alarm"  # a danger to the target: to be mended before anything else
     SKIPPED = "skipped"  # an earlier step failed, or there is nothing to look at
+
+
+class Suite(StrEnum):
+    """The guide's four tests; the value of the label `suite`, and of results files `<suite>-test-results.json`."""
+
+    WEBHOOK_LOAD = "webhook-load"
+    VENDOR_RACE = "vendor-race"
+    REDIS_FAILURE = "redis-failure"
+    DB_RESTART = "db-restart"
+
+
+class Measure(StrEnum):
+    """What a suite measures and the guide judges; the value of the label `measure`. Rates are 0..1."""
+
+    RPS = "requests_per_second"
+    LATENCY_P95 = "latency_p95_seconds"
+    LATENCY_P99 = "latency_p99_seconds"
+    ERROR_RATE = "error_rate"  # of the endpoint under load, and of the service while Redis is away
+    WIN_RATE = "win_rate"
+    RACE_CONDITIONS = "race_condition_rate"
+    RACE_TIME = "race_time_seconds"  # the mean over races
+    BACKLOG = "queue_backlog"  # the largest that was seen
+    RECOVERY_TIME = "recovery_time_seconds"
+    SUCCESS_DURING = "success_rate_during_failure"
+    SUCCESS_AFTER = "success_rate_after_recovery"
+    ROLLBACKS = "rollback_rate"  # of the transactions that the drill's own traffic began
+    DATABASE_P99 = "database_operation_p99_seconds"
+    QUEUE_P99 = "queue_operation_p99_seconds"
+    CACHE_MISS_P99 = "cache_miss_p99_seconds"
+
+
+class Verdict(StrEnum):
+    """What a row of the guide's tables says of a figure, best first (SPEC 2)."""
+
+    EXCELLENT = "excellent"
+    GOOD = "good"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class Ending(StrEnum):
+    """How a scenario ended."""
+
+    COMPLETE = "complete"
+    INTERRUPTED = "interrupted"  # somebody stopped it: what was measured until then stands
+    FAILED = "failed"  # it could not be run to its end; the sentence says why

@@ -1,0 +1,1 @@
+"""The guide's four tests on demand: load, race, and drills that inject faults."""
