@@ -1,4 +1,4 @@
-"""One generator of load from its ledger to what it counted: runs in the command itself, or in a process of its own."""
+"""One generator of load, from its ledger to what it counted; in the command itself or a process of its own."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Task:
 class Portion:
     """What one generator did. `used` ordinals, from 1, may have rows in the target.
 
-    `seconds` is how long it sent, None where the warm-up showed that there is nothing to measure; `in_time` are the
-    messages that were accepted by then.
+    `seconds` is how long it sent, None where the warm-up showed that there is nothing to measure; `in_time` are
+    the messages that were accepted by then.
     """
 
     run_id: str
@@ -138,9 +138,7 @@ class Generator:
     async def _drive(self, engine: Engine, start: Start, stop: Stop) -> Portion:
         began = time.monotonic()
         warm_up = await engine.warm_up()
-        portion = Portion(
-            run_id=self._task.run_id, warm_up=warm_up, warm_up_seconds=time.monotonic() - began
-        )
+        portion = Portion(run_id=self._task.run_id, warm_up=warm_up, warm_up_seconds=time.monotonic() - began)
         instant = await start(portion)
         if instant is None:
             return portion
@@ -176,7 +174,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 def share(task: Task, run_ids: list[str]) -> list[Task]:
-    """Deal a task out to as many generators as there are run ids; connections that do not divide go to the first."""
+    """Deal a task out to as many generators as there are run ids; odd connections go to the first."""
     each, more = divmod(task.concurrency, len(run_ids))
     return [
         replace(

@@ -1,4 +1,4 @@
-"""Keeps a supply ahead of what is sent: ordinals reserved in the ledger and, where they are claimed, claimed first."""
+"""Keeps a supply ahead of what is sent: ordinals reserved in the ledger and, where that is wanted, claimed."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class ClaimedStock(Stock):
     ) -> None:
         super().__init__(composer, ledger)
         if contract.claimed is None:
-            raise NotAskable(Outcome.SETUP_FAILED, "the contract has no webhook.claimed, so nothing can be claimed")
+            raise NotAskable(Outcome.SETUP_FAILED, "the contract has no webhook.claimed: nothing can be claimed")
         self._claim = contract.claimed.claim
         self._witness = witness
         self._from_number = from_number
