@@ -11,8 +11,8 @@ from prober.suites.ledger import Ledger
 from prober.suites.load.messages import Composer
 from prober.suites.load.supply import Composed
 
-# Half a second of more than anything sends.
-BLOCK = 50_000
+# Some tenths of a second of more than anything sends; each block is as large as what was sent until then.
+BLOCK = 10_000
 LOOK_EVERY = 0.02  # seconds
 # A claim is a statement; so many go in one transaction, and so many are ahead of what is sent.
 CLAIMS = 200
@@ -46,12 +46,12 @@ class Stock:
             self.trouble = f"messages could not be claimed any more: {why.detail}"
 
     async def _more(self) -> None:
-        if self.supply.left < BLOCK:
+        if self.supply.left < self._reserved / 2:
             await self._reserve()
             self.supply.allow(self._reserved)
 
     async def _reserve(self) -> None:
-        upto = self._reserved + 2 * BLOCK
+        upto = self._reserved + max(self._reserved, BLOCK)
         # fsync takes its time, which must not show in what is measured.
         await asyncio.to_thread(self._ledger.reserve, upto)
         self._reserved = upto

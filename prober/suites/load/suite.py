@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -156,7 +156,9 @@ async def _generators(session: Session, tasks: Sequence[Task]) -> AsyncIterator[
 async def _sweep_before(session: Session, witness: Witness | None) -> None:
     """What an earlier run left that was killed goes first: its rows would slow this one down."""
     if witness is not None:
-        await sweep_dead_runs(session.settings.config, session.settings.contract, witness)
+        # Where the database does not answer that is told at the end, of this run's own rows.
+        with suppress(NotAskable):
+            await sweep_dead_runs(session.settings.config, session.settings.contract, witness)
 
 
 @dataclass(frozen=True, slots=True)
