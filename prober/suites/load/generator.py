@@ -129,7 +129,7 @@ class Generator:
                 engine.close()
                 filling.cancel()
                 await asyncio.wait([filling])
-            portion.used = stock.supply.used
+            portion.used = stock.touched
             portion.starved = stock.supply.starved
             portion.trouble = stock.trouble
             return portion

@@ -29,6 +29,11 @@ class Stock:
         self._reserved = 0
         self.trouble = ""
 
+    @property
+    def touched(self) -> int:
+        """Ordinals up to this one may have rows in the target."""
+        return self.supply.used
+
     async def fill(self) -> None:
         """Have enough to begin with. Raises OSError where the ledger cannot be written."""
         await self._reserve()
@@ -72,6 +77,11 @@ class ClaimedStock(Stock):
         self._ids = composer.ids
         self._claimed = 0
         self._ahead = min(ahead, CLAIMED_AHEAD)
+
+    @property
+    def touched(self) -> int:
+        """What is claimed has a row, sent or not; what was being claimed at the end may have one."""
+        return min(self._claimed + CLAIMS, self._reserved)
 
     async def fill(self) -> None:
         """Claim enough to begin with. Raises OSError and NotAskable."""
