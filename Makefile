@@ -64,7 +64,7 @@ chaos: $(VENV)/.dev
 election: $(VENV)/.dev tools
 	$(BIN)/python -m proofs.election
 
-bench: $(VENV)/.dev
+bench: $(VENV)/.dev tools
 	$(BIN)/python -m benchmarks
 
 generated: $(VENV)/.dev

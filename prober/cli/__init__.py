@@ -168,6 +168,9 @@ def _add_load(command: argparse.ArgumentParser) -> None:
     command.add_argument("--duration", type=_duration, metavar="30s", help="how long (default: the scenario's)")
     command.add_argument("--rate", type=per_second, metavar="N", help="open loop: messages a second, such as 200")
     command.add_argument("--processes", type=processes, metavar="N", help="generators (default: by the cores)")
+    command.add_argument(
+        "--from-locust", type=Path, metavar="FILE", help="judge what the shipped locustfile has sent instead"
+    )
     add_suite_options(command)
 
 

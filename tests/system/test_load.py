@@ -20,6 +20,7 @@ from prober.demo.process import Owner
 from prober.demo.stack import FROM_NUMBER, Stack
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.record import Kind
+from prober.suites import locust as locust_package
 from prober.suites.ledger import folder_of
 from prober.suites.results import Results
 from prober.suites.results_load import LoadDetail
@@ -32,6 +33,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 PROBES: dict[str, dict[str, Any]] = {
     "webhook": {"timeout": "3s", "processing_deadline": "1s", "from_number": FROM_NUMBER}
 }
+LOCUSTFILE = Path(locust_package.__file__).with_name("locustfile.py")
 MESSAGES = ("processed_messages", "whatsapp_messages")
 
 
@@ -347,5 +349,48 @@ async def test_after_kill_9_cleanup_removes_exactly_what_it_left(
     await until("the target to have processed all", processed)
     said = await prober(stack.config_file, "cleanup", "--json")
     assert said.document["messages"]["removed"] >= left["whatsapp_messages"]
+    await nothing_left(stack)
+    assert list(folder_of(stack.data_dir).iterdir()) == []
+
+
+async def test_locust_with_a_master_and_two_workers_is_judged_like_our_own_engine(
+    stack: Stack, control: ControlClient, tmp_path: Path
+) -> None:
+    port = stack.owner.port()
+    locust = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--loglevel", "WARNING"]
+    environment = {
+        **os.environ,
+        "PROBER_CONFIG": str(stack.config_file),
+        "PROBER_LOCUST_OUTPUT": str(tmp_path / "locust.json"),
+    }
+    master = await asyncio.create_subprocess_exec(
+        *(*locust, "--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", str(port), "--headless"),
+        *("--users", "10", "--spawn-rate", "10", "--run-time", "3", "--expect-workers", "2", "--only-summary"),
+        env=environment,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    workers = [
+        await asyncio.create_subprocess_exec(
+            *(*locust, "--worker", "--master-host", "127.0.0.1", "--master-port", str(port)),
+            env=environment,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        for _ in range(2)
+    ]
+    said = [(await process.communicate())[1].decode() for process in (master, *workers)]
+    assert (tmp_path / "locust.json").is_file(), "\n".join(said)
+    loaded = await load(stack, tmp_path, "--from-locust", str(tmp_path / "locust.json"))
+    detail = loaded.detail
+    requests = [entry for entry in await control.record(Kind.REQUEST) if entry.get("mark")]
+    assert detail.engine == "locust"
+    assert detail.generator.processes == 2
+    assert len({entry["mark"] for entry in requests}) == 2
+    assert len({entry["sid"] for entry in requests}) == len(requests) == detail.requests.sent > 20
+    assert detail.requests.accepted == (await control.summary())[Kind.ACCEPTED] == len(requests)
+    assert detail.effects is not None
+    assert detail.effects.effective == detail.requests.accepted
+    assert [row.measure for row in loaded.results.judgement.breaking_points if row.verdict is not None]
     await nothing_left(stack)
     assert list(folder_of(stack.data_dir).iterdir()) == []
