@@ -165,7 +165,7 @@ class Lane(asyncio.Protocol):
             self._owner.lost(self)
 
     def _not_whole(self, data: bytes, now: float) -> None:
-        """Keep what came; once its head is whole, and when it is too much, the strict parser looks at all of it."""
+        """Keep what came; once its head is whole, and when it is too much, the strict parser looks at it all."""
         self._chunks.append(data)
         self._size += len(data)
         if self._size > _MOST or (self._in_body and not self._looked_at):
