@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prober.guide.breaking_points import measures_of
@@ -185,6 +185,7 @@ def test_a_figure_that_cannot_be_is_an_error(value: float) -> None:
         judge(Suite.WEBHOOK_LOAD, {Measure.ERROR_RATE: value})
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_whatever_was_measured_is_judged_and_written(data: st.DataObject) -> None:
     suite = data.draw(st.sampled_from(list(Suite)))
