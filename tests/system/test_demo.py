@@ -21,6 +21,7 @@ import pytest
 import prober
 from prober.demo.process import User, obstacle
 from prober.demo.stack import FORMS
+from tests.promtool import check_metrics
 from tests.system.watching import Scrape, parse
 
 TWELVE = (  # the guide, "Prometheus Metrics to Track"
@@ -191,20 +192,12 @@ async def test_a_demo_shows_the_truth_and_leaves_nothing(user: int | None) -> No
         assert scrape.total("whatsapp_webhook_violations_total") == 0
         assert record["webhooks"] == scrape.total("whatsapp_webhook_requests_total")
         assert record["accepts"] >= 5 * scrape.total("vendor_routing_races_total") > 0
-        check_exposition(fetch(f"{url}/metrics"))
+        exposition = fetch(f"{url}/metrics")
         assert await demo.ended() == 0, demo.said()
         assert "violations none" in demo.said()
         await demo.nothing_left()
     assert memory.left() == []
-
-
-def check_exposition(text: str) -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        assert "CI" not in os.environ, "promtool is missing; run scripts/install-test-tools"
-        pytest.skip("promtool is not installed")
-    done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    check_metrics(exposition)
 
 
 class public_directory:  # noqa: N801 - used like a function
