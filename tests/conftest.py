@@ -11,6 +11,9 @@ import pytest_asyncio
 from prober.demo.postgres import Postgres
 from prober.demo.process import Owner
 from prober.demo.redis_server import RedisServer
+from tests.unskipped import pytest_make_collect_report, pytest_runtest_makereport
+
+__all__ = ["pytest_make_collect_report", "pytest_runtest_makereport"]
 
 
 @pytest_asyncio.fixture
