@@ -63,6 +63,8 @@ svg.plot{{display:block;max-width:100%;height:auto}}
 svg text{{font:12px system-ui,sans-serif;fill:var(--soft)}}
 svg .marklabel,svg .wonlabel{{fill:var(--ink);font-weight:600}}
 svg .wonlabel.inside{{fill:var(--paper)}}
+svg .marklabel,svg .faultlabel{{paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}}
+.figure{{white-space:nowrap;overflow-wrap:normal}}
 svg .faultlabel{{fill:var(--faultedge);font-weight:600}}
 .fault{{fill:var(--fault);stroke:var(--faultedge);stroke-width:1;stroke-dasharray:3 3}}
 .mark{{stroke:var(--ink);stroke-width:1.2;stroke-dasharray:4 3}}

@@ -8,7 +8,7 @@ from prober.suites.report.plots.distribution import histogram
 from prober.suites.report.plots.frame import Band, Key
 from prober.suites.report.plots.race import strip, timeline, worth_a_look
 from prober.suites.report.plots.series import Columns, Line, columns, lines
-from prober.suites.report.wording import count, per_second, seconds, share, size
+from prober.suites.report.wording import count, per_second, seconds, share
 from prober.suites.results import Results
 from prober.suites.results_drill import DrillDetail
 from prober.suites.results_load import LoadDetail, Slot
@@ -31,6 +31,7 @@ def plots(results: Results) -> tuple[Markup, ...]:
 
 def _load(load: LoadDetail) -> tuple[Markup, ...]:
     latency, series = load.latency, load.series
+    refused, failed = (sum(kinds.values()) for kinds in (load.requests.rejected, load.requests.failed))
     rates = [(slot.begins_at, slot.begins_at + slot.seconds, _rates(slot)) for slot in series if slot.seconds > 0]
     return (
         lines(
@@ -42,6 +43,7 @@ def _load(load: LoadDetail) -> tuple[Markup, ...]:
                 Line(Key("second", "p99"), [(_middle(slot), slot.p99) for slot in series]),
             ),
             seconds,
+            until=load.measured_seconds,
         ),
         histogram(
             "Distribution of answer times",
@@ -53,15 +55,16 @@ def _load(load: LoadDetail) -> tuple[Markup, ...]:
         columns(
             "Throughput",
             f"Answers a second: {count(load.requests.accepted)} accepted, "
-            f"{count(sum(load.requests.rejected.values()))} refused, {count(sum(load.requests.failed.values()))} failed.",
+            f"{count(refused)} refused, {count(failed)} failed.",
             Columns(_SENT, rates),
             per_second,
         ),
-        *_resources(series),
+        *_resources(load),
     )
 
 
-def _resources(series: tuple[Slot, ...]) -> tuple[Markup, ...]:
+def _resources(load: LoadDetail) -> tuple[Markup, ...]:
+    series, until = load.series, load.measured_seconds
     return (
         lines(
             "Connection pool in use",
@@ -69,6 +72,7 @@ def _resources(series: tuple[Slot, ...]) -> tuple[Markup, ...]:
             (Line(Key("third", "in use"), [(_middle(slot), slot.pool_usage) for slot in series]),),
             share,
             top=1.0,
+            until=until,
         ),
         lines(
             "Backlog",
@@ -76,14 +80,20 @@ def _resources(series: tuple[Slot, ...]) -> tuple[Markup, ...]:
             (Line(Key("fourth", "jobs"), [(_middle(slot), slot.backlog) for slot in series]),),
             lambda value: count(round(value)),
             whole=True,
+            until=until,
         ),
         lines(
             "Memory of the target",
             "As its source in the contract says.",
-            (Line(Key("first", "memory"), [(_middle(slot), slot.target_memory) for slot in series]),),
-            lambda value: size(round(value)),
+            (Line(Key("first", "memory"), [(_middle(s), _mebibytes(s.target_memory)) for s in series]),),
+            lambda value: f"{value:,g} MiB",
+            until=until,
         ),
     )
+
+
+def _mebibytes(memory: int | None) -> float | None:
+    return None if memory is None else memory / (1 << 20)
 
 
 def _middle(slot: Slot) -> float:
@@ -103,17 +113,29 @@ def _drill(drill: DrillDetail) -> tuple[Markup, ...]:
     )
     said = ", ".join(f"{phase.name} {share(phase.success_rate)}" for phase in drill.phases)
     sent = Columns(
-        _SENT, [(s.begins_at, s.begins_at + 1, (s.accepted, max(0, s.sent - s.accepted - s.failed), s.failed)) for s in series]
+        _SENT,
+        [
+            (s.begins_at, s.begins_at + 1, (s.accepted, max(0, s.sent - s.accepted - s.failed), s.failed))
+            for s in series
+        ],
     )
     return (
-        columns("Messages sent, by what became of them", f"Success {said}.", sent, lambda n: f"{n:g}", marked=marked),
+        columns(
+            "Messages sent, by what became of them", f"Success {said}.", sent, lambda n: f"{n:g}", marked=marked
+        ),
         lines(
             "Success rate",
             f"Of the messages sent in each second; {said}.",
-            (Line(Key("won", "accepted"), [(s.begins_at + 0.5, s.accepted / s.sent if s.sent else None) for s in series]),),
+            (
+                Line(
+                    Key("won", "accepted"),
+                    [(s.begins_at + 0.5, s.accepted / s.sent if s.sent else None) for s in series],
+                ),
+            ),
             share,
             marked=marked,
             top=1.0,
+            until=until,
         ),
         lines(
             "Backlog",
@@ -122,6 +144,7 @@ def _drill(drill: DrillDetail) -> tuple[Markup, ...]:
             lambda value: count(round(value)),
             marked=marked,
             whole=True,
+            until=until,
         ),
         lines(
             "Answer time",
@@ -129,5 +152,6 @@ def _drill(drill: DrillDetail) -> tuple[Markup, ...]:
             (Line(Key("second", "p99"), [(s.begins_at + 0.5, s.p99) for s in series]),),
             seconds,
             marked=marked,
+            until=until,
         ),
     )
