@@ -15,8 +15,8 @@ from prober.suites.results_drill import DrillDetail
 FLOOR = 0.05
 
 CAUTION = (
-    "One run each: what changes from run to run (neighbours, caches, the hour) is not seen in here. "
-    "Repeat both before you believe a small change."
+    "One run each: what changes from run to run (neighbours, caches, the hour) is not seen in here; "
+    "repeat both before you believe a small change."
 )
 
 
@@ -26,7 +26,7 @@ class NotComparableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One figure in both runs, in words, and what that says. `low` and `high` bound the difference, where known."""
+    """One figure in both runs, in words, and what that says; `low` and `high` bound the difference, where known."""
 
     name: str
     before: str

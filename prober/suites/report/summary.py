@@ -104,7 +104,7 @@ def _targets(rows: tuple[TargetVerdict, ...]) -> Iterator[str]:
 
 
 def _budgets(rows: tuple[BudgetVerdict, ...]) -> Iterator[str]:
-    """Those that were answered; most suites can answer few of them, which the longer reports give the reason of."""
+    """Those that were answered; why the others were not, the longer reports say."""
     if not any(row.met is not None for row in rows):
         return
     yield "budgets"
