@@ -14,6 +14,7 @@ from typing import Literal
 from playwright.sync_api import Browser, sync_playwright
 
 Scheme = Literal["light", "dark"]
+Shot = Literal["window", "page"]
 
 # Whatever can be seen and reaches beyond the window: what scrolls within itself does not.
 _OVERFLOW = """() => {
@@ -73,7 +74,8 @@ class Seen:
     overflow: tuple[str, ...]
     faint: tuple[str, ...]
     plots: tuple[Plot, ...]
-    picture: bytes  # PNG of the whole page
+    paper: str  # the colour behind everything
+    picture: bytes  # PNG; empty where none was wanted
 
 
 def chromium() -> Path | None:
@@ -96,9 +98,9 @@ def browsing(program: Path) -> Iterator[Browser]:
 
 
 def look(
-    browser: Browser, page: Path, width: int, scheme: Scheme, *, height: int = 900, whole: bool = True
+    browser: Browser, page: Path, width: int, scheme: Scheme, *, height: int = 900, shot: Shot | None = None
 ) -> Seen:
-    """Open a file in a window of this width (pixels)."""
+    """Open a file in a window of this width (pixels); `shot` is the picture to take, which takes the longest."""
     with browser.new_context(
         viewport={"width": width, "height": height}, color_scheme=scheme, offline=True
     ) as context:
@@ -113,7 +115,8 @@ def look(
             overflow=tuple(opened.evaluate(_OVERFLOW)),
             faint=tuple(opened.evaluate(_FAINT)),
             plots=tuple(Plot(*plot) for plot in opened.evaluate(_PLOTS)),
-            picture=opened.screenshot(full_page=whole),
+            paper=str(opened.evaluate("getComputedStyle(document.body).backgroundColor")),
+            picture=b"" if shot is None else opened.screenshot(full_page=shot == "page"),
         )
 
 

@@ -1,7 +1,7 @@
-"""docs/pictures/report-*.png: what each kind of report looks like, from results files: `python -m proofs.pictures FILE…`.
+"""docs/pictures/report-*.png: what each kind of report looks like; `python -m proofs.pictures FILE…` of results.
 
-Of each suite the first file is shown as a report, and the first two of one suite compared. One picture is the top of
-the page in a window of 1280 × 1600, light; another the same on a telephone (390), dark.
+Of each suite the first file is shown as a report, and the first two of one scenario are compared. One picture is
+the top of the page in a window of 1280 × 1600, light; another the same on a telephone (390), dark.
 """
 
 from __future__ import annotations
@@ -33,12 +33,10 @@ def pages(runs: list[Results]) -> Iterator[tuple[str, str]]:
         if of_suite:
             yield str(suite), page(of_suite[0])
     for suite in Suite:
-        before, *later = [run for run in runs if run.suite is suite] or [None]
-        after = next(
-            (run for run in later if run is not None and before and run.scenario == before.scenario), None
-        )
-        if before is not None and after is not None:
-            yield "comparison", comparison_page(compare(before, after), before, after)
+        alike = [run for run in runs if run.suite is suite]
+        alike = [run for run in alike if run.scenario == alike[0].scenario]
+        if len(alike) > 1:
+            yield "comparison", comparison_page(compare(*alike[:2]), *alike[:2])
             return
 
 
@@ -49,7 +47,7 @@ def take(browser: Browser, name: str, html: str, folder: Path) -> list[Path]:
         file = Path(scratch) / "report.html"
         file.write_text(html, encoding="utf-8")
         for kind, width, height, scheme in WINDOWS:
-            picture = look(browser, file, width, scheme, height=height, whole=False).picture
+            picture = look(browser, file, width, scheme, height=height, shot="window").picture
             if len(picture) > LARGEST:
                 raise ValueError(f"{name}{kind}: expected at most {LARGEST} bytes, got {len(picture)}")
             taken.append(folder / f"report-{name}{kind}.png")

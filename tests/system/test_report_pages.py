@@ -21,6 +21,8 @@ pytestmark = pytest.mark.skipif(
     chromium() is None and "CI" not in os.environ, reason="needs Chromium: scripts/install-test-tools"
 )
 
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+
 # Plots that a report of this kind has at least.
 PLOTS = {"load": 6, "race": 4, "redis-drill": 4, "db-drill": 4, "comparison": 2}
 
@@ -44,14 +46,16 @@ def html_of(kind: str) -> str:
 def test_a_report_is_right_at_both_widths_and_in_both_schemes(kind: str, browser: Browser, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
     file.write_text(html_of(kind), encoding="utf-8")
-    pictures: set[bytes] = set()
-    for width in (390, 1280):
-        for scheme in schemes():
-            seen = look(browser, file, width, scheme)
+    papers: set[tuple[str, str]] = set()
+    for width, shown in ((390, "dark"), (1280, "light")):
+        for scheme in SCHEMES:
+            seen = look(browser, file, width, scheme, shot="page" if scheme == shown else None)
             check(seen, width, PLOTS[kind])
-            pictures.add(seen.picture)
-            (tmp_path / f"{kind}-{width}-{scheme}.png").write_bytes(seen.picture)
-    assert len(pictures) == 4, "each width and each scheme looks different"
+            papers.add((scheme, seen.paper))
+            if seen.picture:
+                assert png_size(seen.picture)[0] == width
+                (tmp_path / f"{kind}-{width}-{scheme}.png").write_bytes(seen.picture)
+    assert papers == {("light", "rgb(255, 255, 255)"), ("dark", "rgb(22, 22, 22)")}
 
 
 def check(seen: Seen, width: int, plots: int) -> None:
@@ -64,12 +68,11 @@ def check(seen: Seen, width: int, plots: int) -> None:
         assert plot.height > 20
         assert plot.drawn > 0
         assert not plot.cut
-    assert png_size(seen.picture)[0] == width
 
 
 def test_what_a_stranger_says_runs_nothing_and_breaks_no_line(browser: Browser, tmp_path: Path) -> None:
-    endless = samples.STRANGER + "x" * 3000
-    fine = samples.race(double=1)
+    endless = samples.STRANGER + "x" * 300
+    fine = samples.race(double=1, races=8)
     detail = fine.detail.model_dump()
     for race in detail["races"]:
         race["sentence"] = endless
@@ -81,12 +84,7 @@ def test_what_a_stranger_says_runs_nothing_and_breaks_no_line(browser: Browser, 
     )
     file = tmp_path / "report.html"
     file.write_text(page(strange), encoding="utf-8")
-    for scheme in schemes():
-        check(look(browser, file, 390, scheme), 390, PLOTS["race"] - 1)
-
-
-def schemes() -> tuple[Scheme, ...]:
-    return ("light", "dark")
+    check(look(browser, file, 390, "light"), 390, PLOTS["race"] - 1)
 
 
 def test_pictures_for_the_documentation_are_small(browser: Browser, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ class NotComparableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One figure in both runs, in words, and what that says; `low` and `high` bound the difference, where known."""
+    """One figure in both runs, in words, and what that says; `low` and `high` bound the difference where known."""
 
     name: str
     before: str
