@@ -113,7 +113,7 @@ def _change(before: Quantity, after: Quantity, delta: Estimate | None) -> tuple[
     if before.violations and not after.violations and (delta is None or delta.low <= 0 <= delta.high):
         return Change.SAME, "not seen this time, in too few to say that it is gone"
     if _small(then, now, after.is_share):
-        return Change.SAME, f"less than {FLOOR:.0%} apart" if now != then else "the same"
+        return Change.SAME, f"less than {FLOOR:.0%} apart" if now != then else "no difference"
     by = _points(then, now) if after.is_share else _by(then, now)
     if delta is None:
         return Change.ONCE, f"{by}; a run has one such figure, so this may be chance"

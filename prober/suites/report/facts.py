@@ -17,7 +17,7 @@ from prober.suites.report.wording import (
     yes,
 )
 from prober.suites.results import Results
-from prober.suites.results_drill import DrillDetail, Injection, PhaseFigures
+from prober.suites.results_drill import DrillDetail, Injection
 from prober.suites.results_load import Generator, LoadDetail
 from prober.suites.results_race import RaceDetail
 
@@ -210,7 +210,7 @@ def _race(race: RaceDetail) -> tuple[Table, ...]:
 
 def _drill(drill: DrillDetail) -> tuple[Table, ...]:
     return (
-        _phases(drill.phases),
+        _phases(drill),
         Table(
             "The fault",
             ("fault", "by", "from", "to", "seen to be undone"),
@@ -222,7 +222,8 @@ def _drill(drill: DrillDetail) -> tuple[Table, ...]:
     )
 
 
-def _phases(phases: tuple[PhaseFigures, ...]) -> Table:
+def _phases(drill: DrillDetail) -> Table:
+    phases = drill.phases
     rows = (
         ("from", tuple(seconds(one.begins_at) for one in phases)),
         ("to", tuple(seconds(one.ends_at) for one in phases)),
@@ -241,7 +242,7 @@ def _phases(phases: tuple[PhaseFigures, ...]) -> Table:
         "Before, during and after",
         ("messages", *(one.name for one in phases)),
         tuple((name, *values) for name, values in rows),
-        "By when each was sent.",
+        f"By when each was sent, {number(drill.rate)} a second.",
     )
 
 
@@ -291,7 +292,6 @@ def _followed(drill: DrillDetail) -> Table:
             ("more than one effect", count(followed.repeated)),
             ("not known", count(followed.not_known)),
         ),
-        f"{number(drill.rate)} messages a second." if drill.rate else None,
     )
 
 

@@ -134,14 +134,15 @@ def _breaking_points(rows: Sequence[RowVerdict]) -> Markup:
         made.append(
             (
                 join([text(row.name), _small(row.row and f"{row.row} in the guide")]),
-                _figure(NOT_MEASURED if row.value is None else say(row.measure, row.value)),
+                figure(NOT_MEASURED if row.value is None else say(row.measure, row.value)),
                 join([badge(verdict_word(row.verdict), _kind(row.verdict)), _small(below)]),
             )
         )
     return rows_table(("breaking point", "figure", "verdict"), made)
 
 
-def _figure(said: str) -> Markup:
+def figure(said: str) -> Markup:
+    """A figure of ours, which stays on one line with its unit."""
     return tag("span", {"class": "figure"}, text(said))
 
 
@@ -185,8 +186,8 @@ def _asked(name: str, rows: Sequence[TargetVerdict] | Sequence[BudgetVerdict], w
     for row in rows:
         word = NOT_MEASURED if row.met is None else words[0] if row.met else words[1]
         kind = "none" if row.met is None else "met" if row.met else "missed"
-        figure = _figure("" if row.value is None else say(row.measure, row.value))
-        made.append((text(row.text), figure, join([badge(word, kind), _small(row.why_not)])))
+        found = figure("" if row.value is None else say(row.measure, row.value))
+        made.append((text(row.text), found, join([badge(word, kind), _small(row.why_not)])))
     return _section(name, rows_table(("as the guide writes it", "figure", "answer"), made))
 
 
