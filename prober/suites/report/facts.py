@@ -101,7 +101,8 @@ def _load(load: LoadDetail) -> tuple[Table, ...]:
             "Requests",
             ("what", "how many"),
             tuple(sent),
-            f"{way}, measured for {seconds(load.measured_seconds)}, warm-up {seconds(load.warm_up_seconds)}.",
+            f"{way}, measured for {seconds(load.measured_seconds)}; before that {count(load.warm_up_sent)} messages to "
+            f"warm up in {seconds(load.warm_up_seconds)}, which are in no figure.",
         ),
         Table(
             "Answer times",
@@ -187,7 +188,8 @@ def _race(race: RaceDetail) -> tuple[Table, ...]:
         ("p99 of the answers", race.answer_p99),
     )
     spreads = [one.spread for one in race.races if one.spread is not None]
-    leftovers = sum(one.leftovers for one in race.races)
+    unknown = sum(one.leftovers < 0 for one in race.races)
+    left = count(sum(max(0, one.leftovers) for one in race.races))
     return (
         Table(
             "Outcomes",
@@ -204,7 +206,11 @@ def _race(race: RaceDetail) -> tuple[Table, ...]:
                 ("spread of the release, at most", seconds(max(spreads, default=None))),
             ),
         ),
-        Table("Left behind", ("what", "how many"), (("synthetic rows not removed", count(leftovers)),)),
+        Table(
+            "Left behind",
+            ("what", "how many"),
+            (("synthetic rows not removed", f"{left}{f', not known of {unknown:,} races' if unknown else ''}"),),
+        ),
     )
 
 
@@ -235,6 +241,7 @@ def _phases(drill: DrillDetail) -> Table:
         ("failed", tuple(counted(one.failed) for one in phases)),
         ("accepted, but slow", tuple(count(one.degraded_slow) for one in phases)),
         ("accepted, effect late", tuple(count(one.degraded_late) for one in phases)),
+        ("accepted, but lost", tuple(count(one.lost) for one in phases)),
         ("p50", tuple(seconds(one.p50) for one in phases)),
         ("p99", tuple(seconds(one.p99) for one in phases)),
     )

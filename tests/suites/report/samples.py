@@ -318,6 +318,7 @@ def _phase(name: str, begin: int, end: int, sent: int, failed: int, times: list[
             "success_rate": (sent - failed) / sent if sent else None,
             "error_rate": failed / sent if sent else None,
             "degraded_slow": sum(time > 2 for time in times),
+            "lost": 0,
             "degraded_late": 4 if name == "during" else 0,
             "p50": _percentile(times, 0.5),
             "p99": _percentile(times, 0.99),

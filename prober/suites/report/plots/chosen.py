@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prober.publish.printable import printable
-from prober.suites.report.markup import NOTHING, Markup
+from prober.suites.report.markup import NOTHING, Markup, join, tag, text
 from prober.suites.report.plots.distribution import histogram
 from prober.suites.report.plots.frame import Band, Key
 from prober.suites.report.plots.race import strip, timeline, worth_a_look
@@ -12,9 +12,10 @@ from prober.suites.report.wording import count, per_second, seconds, share
 from prober.suites.results import Results
 from prober.suites.results_drill import DrillDetail
 from prober.suites.results_load import LoadDetail, Slot
-from prober.suites.results_race import RaceDetail
+from prober.suites.results_race import Race, RaceDetail
 
-_SENT = (Key("accepted", "accepted"), Key("rejected", "refused"), Key("failed", "failed"))
+_ANSWERED = (Key("accepted", "accepted"), Key("rejected", "refused"), Key("failed", "failed"))
+_SENT = (Key("accepted", "accepted"), Key("rejected", "rate limited"), Key("failed", "refused or failed"))
 
 
 def plots(results: Results) -> tuple[Markup, ...]:
@@ -23,10 +24,16 @@ def plots(results: Results) -> tuple[Markup, ...]:
         case LoadDetail() as load:
             made = _load(load)
         case RaceDetail() as race:
-            made = (strip(race), *(timeline(one) for one in worth_a_look(race)))
+            made = (strip(race), *(_told(one) for one in worth_a_look(race)))
         case DrillDetail() as drill:
             made = _drill(drill)
     return tuple(one for one in made if one != NOTHING)
+
+
+def _told(race: Race) -> Markup:
+    """The timeline of a race, and what the judge says of it."""
+    drawn = timeline(race)
+    return drawn if drawn == NOTHING else join([drawn, tag("small", None, text(race.sentence))])
 
 
 def _load(load: LoadDetail) -> tuple[Markup, ...]:
@@ -56,7 +63,7 @@ def _load(load: LoadDetail) -> tuple[Markup, ...]:
             "Throughput",
             f"Answers a second: {count(load.requests.accepted)} accepted, "
             f"{count(refused)} refused, {count(failed)} failed.",
-            Columns(_SENT, rates),
+            Columns(_ANSWERED, rates),
             per_second,
         ),
         *_resources(load),
