@@ -37,7 +37,7 @@ def _told(race: Race) -> Markup:
 
 
 def _load(load: LoadDetail) -> tuple[Markup, ...]:
-    latency, series = load.latency, load.series
+    latency, series = load.latency, whole_slots(load.series)
     refused, failed = (sum(kinds.values()) for kinds in (load.requests.rejected, load.requests.failed))
     rates = [(slot.begins_at, slot.begins_at + slot.seconds, _rates(slot)) for slot in series if slot.seconds > 0]
     return (
@@ -71,7 +71,7 @@ def _load(load: LoadDetail) -> tuple[Markup, ...]:
 
 
 def _resources(load: LoadDetail) -> tuple[Markup, ...]:
-    series, until = load.series, load.measured_seconds
+    series, until = whole_slots(load.series), load.measured_seconds
     return (
         lines(
             "Connection pool in use",
@@ -101,6 +101,12 @@ def _resources(load: LoadDetail) -> tuple[Markup, ...]:
 
 def _mebibytes(memory: int | None) -> float | None:
     return None if memory is None else memory / (1 << 20)
+
+
+def whole_slots(series: tuple[Slot, ...]) -> tuple[Slot, ...]:
+    """Without the rest of a slot at the end: in a few milliseconds no rate and no percentile means anything."""
+    usual = max((slot.seconds for slot in series), default=0.0)
+    return series[:-1] if len(series) > 1 and series[-1].seconds < usual / 2 else series
 
 
 def _middle(slot: Slot) -> float:

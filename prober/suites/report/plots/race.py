@@ -16,6 +16,7 @@ ROW = 15  # pixels of a vendor
 MOST_ROWS = 60
 _CELL, _GAP = 16, 3
 _LONGEST_NAME = 10
+_WON_ROOM = 38  # pixels right of the last answer, for the word
 
 _WON = Key("won", "told that it won")
 _LOST = Key("lost", "told that it lost")
@@ -97,8 +98,8 @@ def timeline(race: Race) -> Markup:
         f" ({left_out} accepts without a time or not shown)" if left_out else ""
     )
     height = len(rows) * ROW + 52
-    sides = margins(labels.values())
-    return both(name, description, (_WON, _LOST, _NEITHER), draw, height, sides=sides)
+    left, _ = margins(labels.values())
+    return both(name, description, (_WON, _LOST, _NEITHER), draw, height, sides=(left, _WON_ROOM))
 
 
 def _row(box: Box, x: Linear, n: int, one: Asked, name: str) -> Markup:
@@ -124,13 +125,7 @@ def _row(box: Box, x: Linear, n: int, one: Asked, name: str) -> Markup:
         tag("text", {"class": "tick", "x": box.left - 6, "y": middle + 4, "text-anchor": "end"}, text(name)),
     ]
     if key is _WON:
-        room = box.x[1] - answered > 40
-        place = {"x": answered + 5 if room else answered - 5, "text-anchor": "start" if room else "end"}
-        parts.append(
-            tag(
-                "text", {"class": "wonlabel" if room else "wonlabel inside", "y": middle + 4, **place}, text("won")
-            )
-        )
+        parts.append(tag("text", {"class": "wonlabel", "x": answered + 5, "y": middle + 4}, text("won")))
     return join(parts)
 
 
