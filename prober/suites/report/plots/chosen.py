@@ -8,6 +8,7 @@ from prober.suites.report.plots.distribution import histogram
 from prober.suites.report.plots.frame import Band, Key
 from prober.suites.report.plots.race import strip, timeline, worth_a_look
 from prober.suites.report.plots.series import Columns, Line, columns, lines
+from prober.suites.report.slots import whole_slots
 from prober.suites.report.wording import count, per_second, seconds, share
 from prober.suites.results import Results
 from prober.suites.results_drill import DrillDetail
@@ -101,12 +102,6 @@ def _resources(load: LoadDetail) -> tuple[Markup, ...]:
 
 def _mebibytes(memory: int | None) -> float | None:
     return None if memory is None else memory / (1 << 20)
-
-
-def whole_slots(series: tuple[Slot, ...]) -> tuple[Slot, ...]:
-    """Without the rest of a slot at the end: in a few milliseconds no rate and no percentile means anything."""
-    usual = max((slot.seconds for slot in series), default=0.0)
-    return series[:-1] if len(series) > 1 and series[-1].seconds < usual / 2 else series
 
 
 def _middle(slot: Slot) -> float:

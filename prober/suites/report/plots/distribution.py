@@ -55,8 +55,8 @@ def histogram(
 def binned(filled: Sequence[tuple[float, int]], low: float, high: float) -> list[tuple[float, float, float]]:
     """Bins of equal width on a logarithmic axis: begin, end, samples. No sample is lost.
 
-    The edges of a distribution may be farther apart than bins are wide: what lies between two edges is spread evenly
-    over the bins between them, not farther than edges usually are apart.
+    The edges of a distribution may be farther apart than bins are wide: what lies between two edges is spread
+    evenly over the bins between them, not farther than edges usually are apart.
     """
     usual = sorted(after / before for (before, _), (after, _) in pairwise(filled))
     reach = usual[len(usual) // 2] if usual else 1.0
