@@ -102,8 +102,8 @@ def _load(load: LoadDetail) -> tuple[Table, ...]:
             "Requests",
             ("what", "how many"),
             tuple(sent),
-            f"{way}, measured for {seconds(load.measured_seconds)}; before that {count(load.warm_up_sent)} messages"
-            f" to warm up in {seconds(load.warm_up_seconds)}, which are in no figure.",
+            f"{way}, measured for {seconds(load.measured_seconds)}. {count(load.warm_up_sent)} messages to "
+            f"warm up, in {seconds(load.warm_up_seconds)}, are in no figure.",
         ),
         Table(
             "Answer times",

@@ -66,6 +66,7 @@ def _load(load: LoadDetail) -> tuple[Markup, ...]:
             f"{count(refused)} refused, {count(failed)} failed.",
             Columns(_ANSWERED, rates),
             per_second,
+            until=load.measured_seconds,
         ),
         *_resources(load),
     )
@@ -129,7 +130,12 @@ def _drill(drill: DrillDetail) -> tuple[Markup, ...]:
     )
     return (
         columns(
-            "Messages sent, by what became of them", f"Success {said}.", sent, lambda n: f"{n:g}", marked=marked
+            "Messages sent, by what became of them",
+            f"Success {said}.",
+            sent,
+            lambda n: f"{n:g}",
+            until=until,
+            marked=marked,
         ),
         lines(
             "Success rate",
