@@ -85,13 +85,13 @@ def _spread(counts: list[float], begin: float, end: float, n: int) -> None:
 def _marks(box: Box, x: Log, marks: Mapping[str, float | None]) -> list[Markup]:
     """A vertical line for each percentile; its label on a line of its own, so that none covers another."""
     bottom, top = box.y
-    parts = []
+    lines, labels = [], []
     known = [(name, value) for name, value in marks.items() if value is not None]
     for row, (name, value) in enumerate(known):
         place = x.at(value)
         right = place > (box.x[0] + box.x[1]) / 2
-        parts.append(tag("line", {"class": "mark", "x1": place, "x2": place, "y1": top, "y2": bottom}))
-        parts.append(
+        lines.append(tag("line", {"class": "mark", "x1": place, "x2": place, "y1": top, "y2": bottom}))
+        labels.append(
             tag(
                 "text",
                 {
@@ -103,4 +103,4 @@ def _marks(box: Box, x: Log, marks: Mapping[str, float | None]) -> list[Markup]:
                 text(f"{name} {seconds(value)}"),
             )
         )
-    return parts
+    return [*lines, *labels]
