@@ -10,8 +10,9 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 from prober import cap
 from prober.cap import Cap, Demand, Usage
@@ -170,6 +171,17 @@ class Gate:
     def hold_off(self, family: RouteFamily, until: float) -> None:
         """Let nothing through to this family before `until`; a shorter wait never replaces a longer one."""
         self._not_before[family] = max(until, self._not_before.get(family, until))
+
+    @contextmanager
+    def lent(self, rate: float) -> Iterator[None]:
+        """Grant so many requests a second less while somebody else sends them, the webhook's among them."""
+        before = self.cap
+        webhook = max(0, before.webhook - math.ceil(rate * before.webhook_window))
+        self.cap = replace(before, rate=before.rate - rate, webhook=webhook)
+        try:
+            yield
+        finally:
+            self.cap = before
 
     def at_once(self, demand: Demand) -> Permit | SkipReason:
         """A permit without waiting, or why there is none; nobody who waits already is overtaken."""

@@ -43,5 +43,7 @@ def per_second(text: str) -> float:
             raise argparse.ArgumentTypeError(str(error)) from None
         rate = parsed.count / parsed.per_seconds
     if not 0 < rate <= 10_000_000:
-        raise argparse.ArgumentTypeError(f"expected requests a second above 0, such as 200 or 200/1m; found {text!r}")
+        raise argparse.ArgumentTypeError(
+            f"expected requests a second above 0, such as 200 or 200/1m; found {text!r}"
+        )
     return rate

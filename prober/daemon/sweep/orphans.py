@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -24,12 +25,21 @@ ASK_TIMEOUT = 5.0
 class OrphanSweep:
     """Looks through all marks every minute; who made a thing and still lives is never disturbed.
 
-    Only who may write looks: where replicas are elected it also finishes what the holder before it has left.
+    `suite_lives` tells whether a suite runs with our data_dir. Only who may write looks: where replicas are elected
+    it also finishes what the holder before it has left.
     """
 
     def __init__(
-        self, marks: Marks, limits: Limits, permission: Permission, *, orders: OrderSweep, effects: EffectWatch
+        self,
+        marks: Marks,
+        limits: Limits,
+        permission: Permission,
+        *,
+        orders: OrderSweep,
+        effects: EffectWatch,
+        suite_lives: Callable[[], bool],
     ) -> None:
+        self._suite_lives = suite_lives
         self._marks = marks
         self.limits = limits
         self._permission = permission
@@ -51,10 +61,12 @@ class OrphanSweep:
         if self._permission.refusal() is not None:
             return
         found = await self._marks.found(timeout=ASK_TIMEOUT)
+        # After the marks were read: a suite that begins later has none among them.
+        suite_dead = not self._suite_lives()
         if found.strange:
             log.warning("marks that no prober writes are left alone", count=found.strange)
         for mark in found.marks:
-            verdict = may_go(self._trace(mark), self.limits)
+            verdict = may_go(self._trace(mark, suite_dead), self.limits)
             if not verdict.goes:
                 continue
             log.info("an orphan is removed", kind=mark.kind, id=mark.id, of=mark.owner, because=verdict.why)
@@ -64,10 +76,12 @@ class OrphanSweep:
                 # Followed without being accepted: nothing is judged by it, its rows go after the deadline.
                 self._effects.follow([mark.message], orphans=True)
 
-    def _trace(self, mark: FoundMark) -> Trace:
+    def _trace(self, mark: FoundMark, suite_dead: bool) -> Trace:
+        dead = suite_dead and self._marks.are_of_suite(mark.owner)
         return Trace(
             kind=mark.kind,
-            own=self._marks.are_of(mark.owner),
+            own=dead or self._marks.are_of(mark.owner),
             age=mark.age,
+            dead=dead,
             followed=self._orders.follows(mark.id) or self._effects.follows(mark.id),
         )
