@@ -274,6 +274,27 @@ class Measure(StrEnum):
     DATABASE_P99 = "database_operation_p99_seconds"
     QUEUE_P99 = "queue_operation_p99_seconds"
     CACHE_MISS_P99 = "cache_miss_p99_seconds"
+    # Judged by no row: they tell which remedy a drill calls for.
+    WAIT_DURING = "wait_p99_during_failure_seconds"  # until any answer or until given up, sent while the fault lasted
+    NOT_KEPT_DURING = "not_kept_rate_during_failure"  # refused, or answered 2xx and lost; not those given up on
+
+
+class Unit(StrEnum):
+    """What a measure is counted in."""
+
+    RATE = "ratio"  # 0..1
+    SECONDS = "seconds"
+    PER_SECOND = "per second"
+    JOBS = "jobs"
+
+
+class Comparison(StrEnum):
+    """How a figure is held against an edge; as PromQL and people write it."""
+
+    BELOW = "<"
+    AT_MOST = "<="
+    ABOVE = ">"
+    AT_LEAST = ">="
 
 
 class Verdict(StrEnum):
