@@ -322,3 +322,13 @@ class Ending(StrEnum):
     COMPLETE = "complete"
     INTERRUPTED = "interrupted"  # somebody stopped it: what was measured until then stands
     FAILED = "failed"  # it could not be run to its end; the sentence says why
+
+
+class Change(StrEnum):
+    """What two runs of a suite say of one figure."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    SAME = "same"  # no difference beyond the noise
+    ONCE = "once"  # it differs, but a run has one such figure: nothing tells how much of that is chance
+    NOT_KNOWN = "not_known"  # one of the two has no such figure, or it says nothing of the target
