@@ -57,7 +57,8 @@ class Outage:
 class SuiteFinished:
     """The results of one run of a suite, without their detail; in the journal before this event exists.
 
-    `measures` has what was measured, `verdicts` what the guide says of it; times are Unix time, `duration` seconds.
+    `measures` has what was measured, `verdicts` what the guide says of it; times are Unix time, `duration`
+    seconds.
     """
 
     run_id: str

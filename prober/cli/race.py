@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable
 
 from prober.cli import exits
 from prober.outcome import Suite
+from prober.result import RaceResult
 from prober.suites.race.run import race_suite
 from prober.suites.race.sizes import sized
+from prober.suites.report.progress import Progress
 from prober.suites.running import Measured, Plan, Session, run_suite
 
 
@@ -30,6 +34,17 @@ def race(given: argparse.Namespace) -> int:
     )
 
     async def work(session: Session) -> Measured:
-        return await race_suite(session, scenario)
+        with Progress(scenario.races, sys.stderr, unit="races") as progress:
+            return await race_suite(session, scenario, _shown(progress))
 
     return run_suite(plan, work)
+
+
+def _shown(progress: Progress) -> Callable[[RaceResult], Awaitable[None]]:
+    outcomes: Counter[str] = Counter()
+
+    async def raced(result: RaceResult) -> None:
+        outcomes[result.race_outcome] += 1
+        progress.at(outcomes.total(), ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()))
+
+    return raced

@@ -313,9 +313,9 @@ class Config(Section):
     journal: Journal = Journal()
     cap: Cap = Cap()
     pause: Pause | None = None
-    suites: Suites = Suites()
     maintenance: Annotated[tuple[MaintenanceWindow, ...], Field(strict=False, max_length=20)] = ()
     election: Annotated[Election, BeforeValidator(_short_form)] = Election()
+    suites: Suites = Suites()
 
     @model_validator(mode="before")
     @classmethod

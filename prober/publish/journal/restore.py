@@ -116,7 +116,8 @@ class _Past:
 
     def races(self, count: int) -> list[RaceOutcome]:
         """Return the outcomes of the last `count` races, oldest first."""
-        sql = "SELECT * FROM (SELECT seq, outcome FROM races WHERE suite_run IS NULL ORDER BY seq DESC LIMIT ?) ORDER BY seq"
+        sql = """SELECT * FROM (SELECT seq, outcome FROM races WHERE suite_run IS NULL
+            ORDER BY seq DESC LIMIT ?) ORDER BY seq"""
         return self._all(_race_outcome, sql, count)
 
     def violations(self, since_wall: float) -> list[ViolationFound]:

@@ -30,7 +30,7 @@ class Fixtures:
             return ""
         what = "what was missing of the" if self.made is None else f"{self.made} of the"
         return (
-            f"made {what} {self.vendors} synthetic vendors (inactive and unverified, so that no real order reaches "
+            f"made {what} {self.vendors} synthetic vendors (inactive and unverified: no real order reaches "
             "them); they stay for the next time, `prober cleanup --fixtures` removes them"
         )
 

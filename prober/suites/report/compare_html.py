@@ -28,7 +28,9 @@ def comparison_page(comparison: Comparison, before: Results, after: Results) -> 
             text(one.name),
             text(one.before),
             text(one.after),
-            join([badge(WORDS[one.change], _KINDS.get(one.change, "none")), tag("small", None, text(one.sentence))]),
+            join(
+                [badge(WORDS[one.change], _KINDS.get(one.change, "none")), tag("small", None, text(one.sentence))]
+            ),
         )
         for one in in_order(comparison.compared)
     ]

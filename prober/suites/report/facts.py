@@ -70,7 +70,9 @@ def _plain(value: str | float | int | bool | None) -> str:
         return "not given"
     if isinstance(value, bool):
         return yes(value)
-    return printable(value) if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else f"{value:,}"
+    return (
+        printable(value) if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else f"{value:,}"
+    )
 
 
 def _load(load: LoadDetail) -> tuple[Table, ...]:
@@ -159,7 +161,10 @@ def _generator(generator: Generator, load: LoadDetail) -> Table:
             ("busiest process, of one core", share(generator.cpu_share)),
             ("CPU time", seconds(generator.cpu_seconds)),
             ("lag of its event loop, p99", seconds(generator.loop_lag_p99)),
-            ("requests behind their schedule, p99", "closed loop" if load.rate is None else seconds(generator.late_p99)),
+            (
+                "requests behind their schedule, p99",
+                "closed loop" if load.rate is None else seconds(generator.late_p99),
+            ),
             ("was it the limit", yes(generator.bound)),
         ),
         printable(generator.sentence),
@@ -249,7 +254,10 @@ def _recovery(drill: DrillDetail) -> Table:
     recovery, backlog, rollbacks = drill.recovery, drill.backlog, drill.rollbacks
     rows = [
         (f"{drill.service} answers after the fault's end", seconds(recovery.service_seconds)),
-        (f"outage of {drill.service} as measured", _uncertain(recovery.service_outage_seconds, recovery.uncertainty)),
+        (
+            f"outage of {drill.service} as measured",
+            _uncertain(recovery.service_outage_seconds, recovery.uncertainty),
+        ),
         ("webhook path works after the fault's end", seconds(recovery.webhook_seconds)),
         ("backlog before", count(backlog.before)),
         ("largest backlog", count(backlog.largest)),

@@ -17,7 +17,11 @@ def violations(results: Results) -> tuple[str, ...]:
             first = {race.outcome: race for race in reversed(races)}
             return tuple(
                 f"{outcome}: {n:,} of {sum(outcomes.values()):,} races"
-                + (f"; the first is race {first[outcome].index}: {first[outcome].sentence}" if outcome in first else "")
+                + (
+                    f"; the first is race {first[outcome].index}: {first[outcome].sentence}"
+                    if outcome in first
+                    else ""
+                )
                 for outcome, n in counts.items()
             )
         case LoadDetail(effects=effects) if effects is not None:

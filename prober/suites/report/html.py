@@ -98,7 +98,9 @@ def _header(results: Results) -> Markup:
     ending = "" if results.ending is Ending.COMPLETE else f" ({results.ending})"
     where = f"{results.target.url} ({results.target.environment}), {results.started}, {seconds(results.duration_seconds)}"
     alarm = (
-        tag("div", {"class": "alarm"}, tag("strong", None, text("A correct system never does this:")), _list(found))
+        tag(
+            "div", {"class": "alarm"}, tag("strong", None, text("A correct system never does this:")), _list(found)
+        )
         if found
         else NOTHING
     )
@@ -167,9 +169,7 @@ def _answers(judgement: Judgement) -> Markup:
     )
 
 
-def _asked(
-    name: str, rows: Sequence[TargetVerdict] | Sequence[BudgetVerdict], words: tuple[str, str]
-) -> Markup:
+def _asked(name: str, rows: Sequence[TargetVerdict] | Sequence[BudgetVerdict], words: tuple[str, str]) -> Markup:
     if not rows:
         return NOTHING
     made = []

@@ -99,10 +99,7 @@ def _judged(results: Results) -> Iterator[str]:
         yield ""
         yield from table(
             ("as the guide writes it", "figure", "answer"),
-            [
-                (one.text, _figure(one.measure, one.value), answer(one.met, words, one.why_not))
-                for one in rows_of
-            ],
+            [(one.text, _figure(one.measure, one.value), answer(one.met, words, one.why_not)) for one in rows_of],
         )
 
 

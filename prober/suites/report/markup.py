@@ -22,7 +22,9 @@ def text(said: str) -> Markup:
 
 def lines(said: str) -> Markup:
     """Text whose line breaks and tabs stay, for code."""
-    return Markup("\n".join(escape("\t".join(printable(cell) for cell in row.split("\t"))) for row in said.split("\n")))
+    return Markup(
+        "\n".join(escape("\t".join(printable(cell) for cell in row.split("\t"))) for row in said.split("\n"))
+    )
 
 
 def join(parts: tuple[Markup, ...] | list[Markup], between: str = "") -> Markup:

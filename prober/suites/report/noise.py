@@ -47,7 +47,9 @@ def quantile(distribution: Sequence[tuple[float, int]], q: float, value: float) 
     # The upper rank has to exist: of 100 samples none bounds the 99.9th percentile from above.
     if total == 0 or math.ceil(total * q + half) > total or math.floor(total * q - half) < 1:
         return None
-    low, high = (_at_rank(distribution, rank) for rank in (math.floor(total * q - half), math.ceil(total * q + half)))
+    low, high = (
+        _at_rank(distribution, rank) for rank in (math.floor(total * q - half), math.ceil(total * q + half))
+    )
     return Estimate(value, min(low, value), max(high, value))
 
 

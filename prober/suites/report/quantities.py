@@ -75,9 +75,7 @@ def _throughput(load: LoadDetail) -> Quantity:
 def _failures(load: LoadDetail) -> Quantity:
     failed = sum(load.requests.failed.values())
     refused = sum(n for kind, n in load.requests.rejected.items() if kind != _NO_FAILURE)
-    slots = [
-        (float(slot.failed), float(slot.failed + slot.accepted)) for slot in load.series
-    ]
+    slots = [(float(slot.failed), float(slot.failed + slot.accepted)) for slot in load.series]
     return Quantity(
         "failed or refused",
         "lower",
@@ -162,9 +160,7 @@ def _race(race: RaceDetail) -> tuple[Quantity, ...]:
 
 def _mean_answer(answers: Sequence[Asked]) -> float | None:
     lengths = [
-        one.answered_at - one.sent_at
-        for one in answers
-        if one.sent_at is not None and one.answered_at is not None
+        one.answered_at - one.sent_at for one in answers if one.sent_at is not None and one.answered_at is not None
     ]
     return sum(lengths) / len(lengths) if lengths else None
 
@@ -179,13 +175,20 @@ def _drill(drill: DrillDetail) -> tuple[Quantity, ...]:
     recovery, followed, rollbacks = drill.recovery, drill.followed, drill.rollbacks
     made = [_success(drill, phase) for phase in drill.phases]
     made.append(
-        Quantity(f"{drill.service} back after the fault's end", "lower", wording.seconds, single=recovery.service_seconds)
+        Quantity(
+            f"{drill.service} back after the fault's end",
+            "lower",
+            wording.seconds,
+            single=recovery.service_seconds,
+        )
     )
     made.append(
         Quantity(f"outage of {drill.service}", "lower", wording.seconds, single=recovery.service_outage_seconds)
     )
     made.append(
-        Quantity("webhook path back after the fault's end", "lower", wording.seconds, single=recovery.webhook_seconds)
+        Quantity(
+            "webhook path back after the fault's end", "lower", wording.seconds, single=recovery.webhook_seconds
+        )
     )
     made.append(_backlog(drill.backlog.largest))
     if followed is None:
@@ -207,7 +210,11 @@ def _success(drill: DrillDetail, phase: PhaseFigures) -> Quantity:
         for slot in drill.series
         if phase.begins_at <= slot.begins_at and slot.begins_at + 1 <= phase.ends_at
     ]
-    names = {"before": "success before the fault", "during": "success during the fault", "after": "success after it"}
+    names = {
+        "before": "success before the fault",
+        "during": "success during the fault",
+        "after": "success after it",
+    }
     return Quantity(
         names[phase.name],
         "higher",

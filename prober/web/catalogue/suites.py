@@ -16,7 +16,7 @@ SUITE_RESULT = Metric(
     name="prober_suite_last_result",
     kind=Kind.GAUGE,
     group=Group.SUITES,
-    help="Each measure of the last run of a scenario, in the unit of its name (rates 0..1); absent if not measured.",
+    help="Each measure of the last run of a scenario, in the unit of its name, rates 0..1; absent if unknown.",
     labels=(of.SUITE, of.SCENARIO, of.MEASURE),
 )
 SUITE_VERDICT = Metric(

@@ -103,14 +103,25 @@ def _drill(drill: DrillDetail) -> tuple[Markup, ...]:
     )
     said = ", ".join(f"{phase.name} {share(phase.success_rate)}" for phase in drill.phases)
     sent = Columns(
-        _SENT, [(s.begins_at, s.begins_at + 1, (s.accepted, max(0, s.sent - s.accepted - s.failed), s.failed)) for s in series]
+        _SENT,
+        [
+            (s.begins_at, s.begins_at + 1, (s.accepted, max(0, s.sent - s.accepted - s.failed), s.failed))
+            for s in series
+        ],
     )
     return (
-        columns("Messages sent, by what became of them", f"Success {said}.", sent, lambda n: f"{n:g}", marked=marked),
+        columns(
+            "Messages sent, by what became of them", f"Success {said}.", sent, lambda n: f"{n:g}", marked=marked
+        ),
         lines(
             "Success rate",
             f"Of the messages sent in each second; {said}.",
-            (Line(Key("won", "accepted"), [(s.begins_at + 0.5, s.accepted / s.sent if s.sent else None) for s in series]),),
+            (
+                Line(
+                    Key("won", "accepted"),
+                    [(s.begins_at + 0.5, s.accepted / s.sent if s.sent else None) for s in series],
+                ),
+            ),
             share,
             marked=marked,
             top=1.0,

@@ -44,7 +44,9 @@ def strip(detail: RaceDetail) -> Markup:
 
     held = sum(1 for race in races if race.outcome.is_violation)
     unjudged = sum(1 for race in races if not race.outcome.is_judged)
-    description = f"{len(races)} races: {held} with a violation, {unjudged} without a verdict, the others one winner."
+    description = (
+        f"{len(races)} races: {held} with a violation, {unjudged} without a verdict, the others one winner."
+    )
     keys = (
         Key("won", RaceOutcome.ONE_WINNER.value.replace("_", " ")),
         Key("violated", "violation"),
@@ -61,7 +63,9 @@ def _cell(box: Box, column: int, row: int, race: Race) -> Markup:
     x, y = box.left + column * (_CELL + _GAP), 4 + row * (_CELL + _GAP)
     kind = "violated" if race.outcome.is_violation else "won" if race.outcome.is_judged else "unjudged"
     said = tag("title", None, text(f"race {race.index}: {race.outcome}, {seconds(race.seconds)}"))
-    parts = [tag("rect", {"class": f"fill {kind}", "x": x, "y": y, "width": _CELL, "height": _CELL, "rx": 2}, said)]
+    parts = [
+        tag("rect", {"class": f"fill {kind}", "x": x, "y": y, "width": _CELL, "height": _CELL, "rx": 2}, said)
+    ]
     if race.outcome.is_violation:
         a, b = 4, _CELL - 4
         cross = f"M{x + a},{y + a}L{x + b},{y + b}M{x + b},{y + a}L{x + a},{y + b}"
@@ -101,7 +105,9 @@ def _row(box: Box, x: Linear, n: int, one: Asked) -> Markup:
     said = tag(
         "title",
         None,
-        text(f"{_who(one)}: sent {_from_release(one.sent_at or 0.0)}, answered {seconds(one.answered_at)}, {one.claim}"),
+        text(
+            f"{_who(one)}: sent {_from_release(one.sent_at or 0.0)}, answered {seconds(one.answered_at)}, {one.claim}"
+        ),
     )
     parts = [
         tag(
@@ -125,7 +131,11 @@ def _row(box: Box, x: Linear, n: int, one: Asked) -> Markup:
     if key is _WON:
         room = box.x[1] - answered > 40
         place = {"x": answered + 5 if room else answered - 5, "text-anchor": "start" if room else "end"}
-        parts.append(tag("text", {"class": "wonlabel" if room else "wonlabel inside", "y": middle + 4, **place}, text("won")))
+        parts.append(
+            tag(
+                "text", {"class": "wonlabel" if room else "wonlabel inside", "y": middle + 4, **place}, text("won")
+            )
+        )
     return join(parts)
 
 

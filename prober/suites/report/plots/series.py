@@ -69,9 +69,7 @@ def lines(
     return both(f"{name} (logarithmic)" if stretched else name, description, keys, draw, HEIGHT)
 
 
-def columns(
-    name: str, description: str, given: Columns, say: Say, *, marked: tuple[Band, ...] = ()
-) -> Markup:
+def columns(name: str, description: str, given: Columns, say: Say, *, marked: tuple[Band, ...] = ()) -> Markup:
     """A figure of stacked columns over seconds."""
     if not given.stretches:
         return NOTHING
@@ -102,7 +100,9 @@ def _drawn(line: Line, x: Scale, y: Scale) -> Markup:
     parts = []
     for piece in pieces:
         if len(piece) == 1:
-            parts.append(tag("circle", {"class": f"fill {line.key.kind}", "cx": piece[0][0], "cy": piece[0][1], "r": 3}))
+            parts.append(
+                tag("circle", {"class": f"fill {line.key.kind}", "cx": piece[0][0], "cy": piece[0][1], "r": 3})
+            )
         elif piece:
             points = " ".join(f"{a:.1f},{b:.1f}" for a, b in piece)
             parts.append(tag("polyline", {"class": f"line {line.key.kind}", "points": points}))
