@@ -177,11 +177,12 @@ class Gate:
         """Grant so many requests a second less while somebody else sends them, the webhook's among them."""
         before = self.cap
         webhook = max(0, before.webhook - math.ceil(rate * before.webhook_window))
-        self.cap = replace(before, rate=before.rate - rate, webhook=webhook)
+        self._exchange(replace(before, rate=before.rate - rate, webhook=webhook))
         try:
             yield
         finally:
-            self.cap = before
+            self._exchange(before)
+            self._serve()
 
     def at_once(self, demand: Demand) -> Permit | SkipReason:
         """A permit without waiting, or why there is none; nobody who waits already is overtaken."""
@@ -218,6 +219,10 @@ class Gate:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
                 self._serve()  # it may have stood before others
+
+    def _exchange(self, limits: Cap) -> None:
+        self._usage = cap.exchanged(self.cap, self._usage, limits, self._clock())
+        self.cap = limits
 
     def _grant(self, demand: Demand, routes: Routes) -> Permit:
         self._usage = cap.taken(self.cap, self._usage, demand, self._clock())

@@ -294,13 +294,14 @@ async def test_the_calendar_has_the_daemon_run_it(watched: Watched, tmp_path: Pa
         assert "CI" not in os.environ, "libfaketime is missing; run scripts/install-test-tools"
         pytest.skip("needs libfaketime: apt-get install faketime")
     schedule = [{"cron": "* * * * *", "suite": "vendor-race", "scenario": "light", "races": 2}]
-    change_config(watched.stack, lambda document: document.update(suites={"schedule": schedule}))
     clock = WallClock(library, tmp_path / "wall-clock")
-    # A minute has to begin soon, and not before the daemon is there.
-    clock.step(60 - time.time() % 60 - 8)
     watched.stack.watcher.environment = clock.environment
     known = {one.run_id for one in watched.reader.suites()}
     await watched.stack.start_watcher()
+    # The next minute begins soon, by the clock of the daemon, which gets the schedule by a reload.
+    change_config(watched.stack, lambda document: document.update(suites={"schedule": schedule}))
+    clock.step(60 - time.time() % 60 - 4)
+    os.kill(watched.stack.watcher.pid, signal.SIGHUP)
 
     async def ran() -> bool:
         return any(one.run_id not in known for one in watched.reader.suites())

@@ -58,6 +58,7 @@ class SuiteIntake:
         self._publish = publish
         self._seen: set[_Seen] = set()
         self._told: RunningSuite | None = None
+        self._looked = False
         self._complained = ""
 
     async def forever(self) -> None:
@@ -73,9 +74,9 @@ class SuiteIntake:
 
     def _look_who_runs(self) -> None:
         running = running_suite(self._data_dir)
-        if running == self._told:
+        if self._looked and running == self._told:
             return
-        self._told = running
+        self._looked, self._told = True, running
         found = running or RunningSuite()
         self._publish(
             SuiteRunning(
