@@ -76,12 +76,9 @@ def test_a_suite_has_a_gate_of_its_own_outside_of_production_alone(tmp_path: Pat
 
 
 @given(vendors=st.integers(2, 50), burst=st.integers(1, 200), in_flight=st.integers(1, 256))
-def test_whatever_has_no_obstacle_fits(vendors: int, burst: int, in_flight: int) -> None:
-    class Caps:
-        pass
-
-    made = Caps()
-    made.cap = Caps()  # type: ignore[attr-defined]
-    made.cap.burst, made.cap.in_flight = burst, in_flight  # type: ignore[attr-defined]
-    fits = obstacle(made, vendors) is None  # type: ignore[arg-type]
-    assert fits == (race_requests(vendors) <= min(burst, in_flight))
+def test_whatever_has_no_obstacle_fits(
+    tmp_path_factory: pytest.TempPathFactory, vendors: int, burst: int, in_flight: int
+) -> None:
+    usual = config(tmp_path_factory.getbasetemp())
+    tried = usual.model_copy(update={"cap": usual.cap.model_copy(update={"burst": burst, "in_flight": in_flight})})
+    assert (obstacle(tried, vendors) is None) == (race_requests(vendors) <= min(burst, in_flight))

@@ -83,12 +83,18 @@ async def taken_up(watched: Watched, run_id: str) -> None:
     await until("the daemon to take up the results", there)
 
 
+async def stopped(watched: Watched) -> None:
+    """Have no daemon run, whichever tests ran before."""
+    if watched.watcher.returncode is None:
+        await watched.watcher.stop(timeout=40)
+
+
 async def vendors(watched: Watched) -> int:
     connection = await watched.stack.postgres.connect("orders")
     try:
         return int(
             await connection.fetchval(
-                "SELECT count(*) FROM wholesalers WHERE id LIKE $1 AND NOT \"isActive\" AND NOT \"isVerified\"",
+                'SELECT count(*) FROM wholesalers WHERE id LIKE $1 AND NOT "isActive" AND NOT "isVerified"',
                 f"{VENDOR}%",
             )
         )
@@ -161,7 +167,7 @@ async def test_a_target_with_two_winners_is_convicted_and_pages(
     watched: Watched, control: ControlClient, tmp_path: Path
 ) -> None:
     # So that whatever is found is the suite's.
-    await watched.stack.watcher.stop(timeout=40)
+    await stopped(watched)
     await control.plant("double_accept")
     said = await race(watched, tmp_path, "light", "--races", "3")
     await control.remove("double_accept")
@@ -175,7 +181,9 @@ async def test_a_target_with_two_winners_is_convicted_and_pages(
     await watched.becomes("prober_open_violations", lambda value: value == 3, kind="multiple_winners")
     scrape = await watched.scrape()
     assert scrape.value("vendor_routing_race_conditions_total", kind="multiple_winners") == 3
-    assert scrape.value("prober_suite_last_verdict", suite="vendor-race", scenario="light", measure="win_rate") == 3
+    assert (
+        scrape.value("prober_suite_last_verdict", suite="vendor-race", scenario="light", measure="win_rate") == 3
+    )
     evidence = await prober(watched.stack.config_file, "evidence", f"multiple_winners-{detail.races[0].run_id}")
     assert evidence.code == 0
     assert "timeline" in evidence.out
@@ -206,7 +214,7 @@ async def test_files_that_hold_no_results_are_set_aside_and_said(watched: Watche
 async def test_a_killed_suite_leaves_nothing_that_a_clean_up_or_the_next_suite_does_not_remove(
     watched: Watched, control: ControlClient, tmp_path: Path
 ) -> None:
-    await watched.stack.watcher.stop(timeout=40)
+    await stopped(watched)
     config = watched.stack.config_file
 
     async def killed() -> None:
@@ -294,6 +302,7 @@ async def test_the_calendar_has_the_daemon_run_it(watched: Watched, tmp_path: Pa
         assert "CI" not in os.environ, "libfaketime is missing; run scripts/install-test-tools"
         pytest.skip("needs libfaketime: apt-get install faketime")
     schedule = [{"cron": "* * * * *", "suite": "vendor-race", "scenario": "light", "races": 2}]
+    await stopped(watched)
     clock = WallClock(library, tmp_path / "wall-clock")
     watched.stack.watcher.environment = clock.environment
     known = {one.run_id for one in watched.reader.suites()}
