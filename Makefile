@@ -69,6 +69,7 @@ bench: $(VENV)/.dev
 
 generated: $(VENV)/.dev
 	$(BIN)/prober metrics --markdown > docs/metrics.md
+	$(BIN)/python -m prober.guide.doc > docs/breaking-points.md
 	$(BIN)/python -m prober.doctor.grants_doc docs/deploying.md
 
 # Pins and hashes alone: no address of where they came from.
