@@ -18,7 +18,7 @@ import pytest_asyncio
 from prober.demo.process import Owner
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.record import Kind
-from prober.outcome import Suite
+from prober.outcome import Measure, RaceOutcome, Suite
 from prober.suites import results
 from prober.suites.presence import running_suite
 from prober.suites.results_race import RaceDetail
@@ -111,10 +111,10 @@ async def test_races_of_more_vendors_than_there_are_beside_a_daemon(
     assert said.code == 0, said
     found, detail = read(tmp_path)
     assert (found.suite, found.ending, detail.vendors, detail.wanted) == (Suite.VENDOR_RACE, "complete", 10, 12)
-    assert (detail.judged, detail.outcomes["one_winner"], len(detail.races)) == (12, 12, 12)
-    assert found.measures["win_rate"] == 1.0
-    assert found.measures["race_condition_rate"] == 0.0
-    mean = found.measures["race_time_seconds"]
+    assert (detail.judged, detail.outcomes[RaceOutcome.ONE_WINNER], len(detail.races)) == (12, 12, 12)
+    assert found.measures[Measure.WIN_RATE] == 1.0
+    assert found.measures[Measure.RACE_CONDITIONS] == 0.0
+    mean = found.measures[Measure.RACE_TIME]
     assert mean is not None
     assert mean == pytest.approx(sum(one.seconds or 0 for one in detail.races) / 12)
     assert any("5 of the 10 synthetic vendors" in note for note in found.notes)
@@ -129,7 +129,7 @@ async def test_races_of_more_vendors_than_there_are_beside_a_daemon(
     # The daemon knows, and has nothing of its own to say about it.
     await taken_up(watched, found.run_id)
     labels = {"suite": "vendor-race", "scenario": "moderate"}
-    await watched.becomes("prober_suite_last_timestamp_seconds", lambda value: value > 0, **labels)
+    await watched.becomes("prober_suite_last_timestamp_seconds", lambda value: value > 0, 60.0, **labels)
     scrape = await watched.scrape()
     assert scrape.value("prober_suite_last_result", **labels, measure="win_rate") == 1.0
     assert scrape.value("prober_suite_last_verdict", **labels, measure="win_rate") == 0
@@ -173,7 +173,7 @@ async def test_a_target_with_two_winners_is_convicted_and_pages(
     await control.remove("double_accept")
     assert said.code == 1, said
     found, detail = read(tmp_path)
-    assert (detail.outcomes["multiple_winners"], found.measures["race_condition_rate"]) == (3, 1.0)
+    assert (detail.outcomes[RaceOutcome.MULTIPLE_WINNERS], found.measures[Measure.RACE_CONDITIONS]) == (3, 1.0)
     assert found.judgement.verdict == "critical"
     assert all(one.evidence is not None for one in detail.races)
 
@@ -290,8 +290,8 @@ async def test_a_target_that_is_not_there_gets_no_verdict_and_the_reason(watched
     said = await race(watched, tmp_path, "moderate", "--races", "20", config=config)
     assert said.code == 3, said
     found, detail = read(tmp_path)
-    assert (found.ending, found.judgement.verdict, found.measures["win_rate"]) == ("failed", None, None)
-    assert detail.outcomes["unavailable"] == len(detail.races) == 10
+    assert (found.ending, found.judgement.verdict, found.measures[Measure.WIN_RATE]) == ("failed", None, None)
+    assert detail.outcomes[RaceOutcome.UNAVAILABLE] == len(detail.races) == 10
     assert "given up after 10 races in a row without a verdict" in found.sentence
     assert all("no race could be judged" in (row.why_not or "") for row in found.judgement.breaking_points)
 
@@ -320,4 +320,5 @@ async def test_the_calendar_has_the_daemon_run_it(watched: Watched, tmp_path: Pa
     assert (newest.ending, newest.summary["measures"]["win_rate"]) == ("complete", 1.0)  # type: ignore[index]
     await watched.stack.watcher.stop(timeout=40)
     assert watched.stack.watcher.returncode == 0
-    await nothing_of_ours(watched.stack)
+    assert not any((await rows(watched.stack, "orders", "vendor_routings")).values())
+    print(watched.stack.watcher.log_file.read_text()[-6000:])
