@@ -26,7 +26,7 @@ from prober.daemon.reactions import Reactions
 from prober.daemon.reload import Reloader
 from prober.daemon.settings import Settings
 from prober.daemon.suites.intake import SuiteIntake
-from prober.daemon.suites.scheduled import Means, ScheduledSuites
+from prober.daemon.suites.scheduled import Means, ScheduledSuites, prepare
 from prober.daemon.sweep import OrderSweep, OrphanSweep
 from prober.daemon.violations import ViolationWatch
 from prober.daemon.watch import FRESH_INTERVALS, Watch, Watched
@@ -179,6 +179,7 @@ class Daemon:
 
     def build(self, config: Config, contract: Contract) -> Assembled:
         """Make every probe of a config; nothing that runs is touched."""
+        prepare(config)
         intend = Intentions(webhook=self._outlet.expect, order=self._outlet.expect_order)
         before = None if self._parts is None else self._parts.assembled
         return assemble(config, contract, intend, self._permission, before=before)

@@ -79,7 +79,7 @@ def test_evidence_is_kept_of_every_race_without_exactly_one_winner() -> None:
     ],
 )
 def test_how_it_ended(course: Course, ending: Ending) -> None:
-    found = measured(course, RACE["light"], [])
+    found = measured(course, RACE["light"])
     assert found.ending is ending
     assert course.why_ended in found.sentence
 

@@ -24,7 +24,7 @@ from prober.suites.presence import running_suite
 from prober.suites.results_race import RaceDetail
 from tests.system.commanding import Said, prober
 from tests.system.daemon_stack import change_config, config_of, fast_stack, no_trace, nothing_of_ours, rows
-from tests.system.test_daemon_clock import WallClock, libfaketime
+from tests.system.test_daemon_clock import libfaketime
 from tests.system.watching import Watched, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -33,6 +33,7 @@ PROBES: dict[str, dict[str, Any]] = {
     "webhook": {"interval": "300ms", "timeout": "2s", "down_interval": "300ms", "processing_deadline": "4s"},
     "race": {"interval": "300ms", "timeout": "3s", "win_rate_window": 10_000},
 }
+SOON = 10.0  # seconds
 VENDOR = "synthetic-prober-demo-vendor-"
 
 
@@ -296,21 +297,23 @@ async def test_a_target_that_is_not_there_gets_no_verdict_and_the_reason(watched
     assert all("no race could be judged" in (row.why_not or "") for row in found.judgement.breaking_points)
 
 
-async def test_the_calendar_has_the_daemon_run_it(watched: Watched, tmp_path: Path) -> None:
+async def test_the_calendar_has_the_daemon_run_it(watched: Watched) -> None:
     library = libfaketime()
     if library is None:
         assert "CI" not in os.environ, "libfaketime is missing; run scripts/install-test-tools"
         pytest.skip("needs libfaketime: apt-get install faketime")
     schedule = [{"cron": "* * * * *", "suite": "vendor-race", "scenario": "light", "races": 2}]
     await stopped(watched)
-    clock = WallClock(library, tmp_path / "wall-clock")
-    watched.stack.watcher.environment = clock.environment
+    change_config(watched.stack, lambda document: document.update(suites={"schedule": schedule}))
+    # By the clock of the daemon the next minute begins soon after its start.
+    watched.watcher.environment = {
+        "LD_PRELOAD": str(library),
+        "FAKETIME": f"{60 - time.time() % 60 - SOON:+.0f}",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+    }
     known = {one.run_id for one in watched.reader.suites()}
     await watched.stack.start_watcher()
-    # The next minute begins soon, by the clock of the daemon, which gets the schedule by a reload.
-    change_config(watched.stack, lambda document: document.update(suites={"schedule": schedule}))
-    clock.step(60 - time.time() % 60 - 4)
-    os.kill(watched.stack.watcher.pid, signal.SIGHUP)
 
     async def ran() -> bool:
         return any(one.run_id not in known for one in watched.reader.suites())
@@ -321,4 +324,3 @@ async def test_the_calendar_has_the_daemon_run_it(watched: Watched, tmp_path: Pa
     await watched.stack.watcher.stop(timeout=40)
     assert watched.stack.watcher.returncode == 0
     assert not any((await rows(watched.stack, "orders", "vendor_routings")).values())
-    print(watched.stack.watcher.log_file.read_text()[-6000:])

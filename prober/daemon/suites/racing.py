@@ -15,7 +15,7 @@ from prober.probes.race import RaceProbe
 from prober.result import RaceResult
 from prober.suites.presence import FOLDER
 from prober.suites.race.course import Ends, Permits
-from prober.suites.race.run import Grounds, run_races
+from prober.suites.race.run import Grounds, measured, run_races
 from prober.suites.race.sizes import sized
 from prober.suites.results import write
 from prober.suites.running import Plan, make_results, masked
@@ -55,12 +55,18 @@ async def race(
         permits=permits,
         intend=means.intend,
     )
-    measured = await run_races(grounds, scenario, ends, raced)
+    course = await run_races(grounds, scenario, ends, raced)
+    ended = now()
     plan = Plan(
         suite=Suite.VENDOR_RACE,
         scenario=scenario.name,
         config=means.config_file,
         parameters={"vendors": scenario.vendors, "races": scenario.races, "scheduled": entry.cron},
     )
-    results = masked(make_results(plan, settings, run_id, started, now(), measured), settings.redact)
-    await asyncio.to_thread(write, results, config.data_dir / FOLDER / f"{run_id}.json")
+
+    def document() -> None:
+        results = make_results(plan, settings, run_id, started, ended, measured(course, scenario))
+        write(masked(results, settings.redact), config.data_dir / FOLDER / f"{run_id}.json")
+
+    # In a thread, so that no probe waits for all of it.
+    await asyncio.to_thread(document)

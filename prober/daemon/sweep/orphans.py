@@ -25,8 +25,8 @@ ASK_TIMEOUT = 5.0
 class OrphanSweep:
     """Looks through all marks every minute; who made a thing and still lives is never disturbed.
 
-    `suite_lives` tells whether a suite runs with our data_dir. Only who may write looks: where replicas are elected
-    it also finishes what the holder before it has left.
+    `suite_lives` tells whether a suite runs with our data_dir. Only who may write looks: where replicas are
+    elected it also finishes what the holder before it has left.
     """
 
     def __init__(

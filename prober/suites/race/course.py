@@ -49,6 +49,7 @@ class Course:
     races: tuple[RaceResult, ...]
     why_ended: str = ""
     given_up: bool = False
+    notes: tuple[str, ...] = ()  # what was done for it, to be said beside what it came to
 
 
 async def run_course(

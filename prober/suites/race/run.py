@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prober.config.model import Config, Environment
 from prober.contract import Contract
@@ -67,14 +67,14 @@ async def race_suite(session: Session, scenario: RaceScenario, raced: Raced | No
         )
         try:
             await remove_left(grounds)
-            return await run_races(grounds, scenario, session.stop, raced or _nobody)
+            return measured(await run_races(grounds, scenario, session.stop, raced or _nobody), scenario)
         except NoVendorsError as why:
             raise CouldNotRunError(str(why)) from why
         finally:
             await witness.close()
 
 
-async def run_races(grounds: Grounds, scenario: RaceScenario, ends: Ends, raced: Raced) -> Measured:
+async def run_races(grounds: Grounds, scenario: RaceScenario, ends: Ends, raced: Raced) -> Course:
     """Run the races of a scenario on these grounds. Raises NoVendorsError."""
     config, contract = grounds.config, grounds.contract
     mark = Mark(config.instance)
@@ -97,10 +97,10 @@ async def run_races(grounds: Grounds, scenario: RaceScenario, ends: Ends, raced:
         ends=ends,
         raced=raced,
     )
-    return measured(course, scenario, [note] if (note := fixtures.note) else [])
+    return replace(course, notes=(note,) if (note := fixtures.note) else ())
 
 
-def measured(course: Course, scenario: RaceScenario, noted: list[str]) -> Measured:
+def measured(course: Course, scenario: RaceScenario) -> Measured:
     """What was run, as the frame of all suites takes it."""
     races = course.races
     values = figures.measures(races)
@@ -110,7 +110,7 @@ def measured(course: Course, scenario: RaceScenario, noted: list[str]) -> Measur
         sentence=figures.sentence(races, scenario.vendors, scenario.races, course.why_ended),
         ending=_ending(course, values[Measure.WIN_RATE] is not None),
         why_not=figures.why_not(races, values),
-        notes=[*noted, *figures.notes(races)],
+        notes=[*course.notes, *figures.notes(races)],
         violations=sum(race.race_outcome.is_violation for race in races),
     )
 
