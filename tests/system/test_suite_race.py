@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from prober.config.load import load_config
 from prober.demo.process import Owner
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.record import Kind
@@ -22,6 +23,7 @@ from prober.outcome import Measure, RaceOutcome, Suite
 from prober.suites import results
 from prober.suites.presence import running_suite
 from prober.suites.results_race import RaceDetail
+from tests.daemon.scheduling import Told
 from tests.system.commanding import Said, prober
 from tests.system.daemon_stack import change_config, config_of, fast_stack, no_trace, nothing_of_ours, rows
 from tests.system.test_daemon_clock import libfaketime
@@ -295,6 +297,24 @@ async def test_a_target_that_is_not_there_gets_no_verdict_and_the_reason(watched
     assert detail.outcomes[RaceOutcome.UNAVAILABLE] == len(detail.races) == 10
     assert "given up after 10 races in a row without a verdict" in found.sentence
     assert all("no race could be judged" in (row.why_not or "") for row in found.judgement.breaking_points)
+
+
+async def test_a_scheduled_load_is_a_process_of_its_own_at_its_rate(
+    watched: Watched, control: ControlClient, tmp_path: Path
+) -> None:
+    entry = {"cron": "0 5 * * *", "suite": "webhook-load", "scenario": "light", "rate": "4/1s", "duration": "2s"}
+    file = another_config(watched, tmp_path, lambda document: document.update(suites={"schedule": [entry]}))
+    told = Told(tmp_path, load_config(file, {}))
+    since = asyncio.get_running_loop().time()
+    await told.suites.due(told.config.suites.schedule[0])
+    assert told.events == []
+    (left,) = (tmp_path / "data" / "suites").glob("*.json")
+    found = results.read(left)
+    assert (found.suite, found.ending, found.run_id) == (Suite.WEBHOOK_LOAD, "complete", left.stem)
+    assert found.parameters["rate_per_second"] == 4.0
+    requests = [e for e in await control.record(Kind.REQUEST, since=since) if e["path"].endswith("/webhook")]
+    # Its warm-up is none of the 2 s.
+    assert 8 <= len(requests) <= 40
 
 
 async def test_the_calendar_has_the_daemon_run_it(watched: Watched) -> None:
