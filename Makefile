@@ -72,6 +72,7 @@ generated: $(VENV)/.dev
 	$(BIN)/prober metrics --markdown > docs/metrics.md
 	$(BIN)/python -m prober.guide.doc > docs/breaking-points.md
 	$(BIN)/python -m prober.doctor.grants_doc docs/deploying.md
+	$(BIN)/python -m prober.suites.report.schema docs
 
 # Pins and hashes alone: no address of where they came from.
 lock: $(VENV)/.dev

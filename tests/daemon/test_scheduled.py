@@ -1,4 +1,4 @@
-"""Scheduled suites: when one is not run and why, and the command lines of those that are a process of their own."""
+"""Scheduled suites: when one is not run and why, and the command lines of those that are a process."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from prober.suites.report.wording import (
     yes,
 )
 from prober.suites.results import Results
-from prober.suites.results_drill import DrillDetail, Injection, PhaseFigures
+from prober.suites.results_drill import DrillDetail, Injection
 from prober.suites.results_load import Generator, LoadDetail
 from prober.suites.results_race import RaceDetail
 
@@ -101,7 +101,8 @@ def _load(load: LoadDetail) -> tuple[Table, ...]:
             "Requests",
             ("what", "how many"),
             tuple(sent),
-            f"{way}, measured for {seconds(load.measured_seconds)} after a warm-up of {seconds(load.warm_up_seconds)}.",
+            f"{way}, measured for {seconds(load.measured_seconds)}; before that {count(load.warm_up_sent)} messages to "
+            f"warm up in {seconds(load.warm_up_seconds)}, which are in no figure.",
         ),
         Table(
             "Answer times",
@@ -187,7 +188,8 @@ def _race(race: RaceDetail) -> tuple[Table, ...]:
         ("p99 of the answers", race.answer_p99),
     )
     spreads = [one.spread for one in race.races if one.spread is not None]
-    leftovers = sum(one.leftovers for one in race.races)
+    unknown = sum(one.leftovers < 0 for one in race.races)
+    left = count(sum(max(0, one.leftovers) for one in race.races))
     return (
         Table(
             "Outcomes",
@@ -204,13 +206,17 @@ def _race(race: RaceDetail) -> tuple[Table, ...]:
                 ("spread of the release, at most", seconds(max(spreads, default=None))),
             ),
         ),
-        Table("Left behind", ("what", "how many"), (("synthetic rows not removed", count(leftovers)),)),
+        Table(
+            "Left behind",
+            ("what", "how many"),
+            (("synthetic rows not removed", f"{left}{f', not known of {unknown:,} races' if unknown else ''}"),),
+        ),
     )
 
 
 def _drill(drill: DrillDetail) -> tuple[Table, ...]:
     return (
-        _phases(drill.phases),
+        _phases(drill),
         Table(
             "The fault",
             ("fault", "by", "from", "to", "seen to be undone"),
@@ -222,7 +228,8 @@ def _drill(drill: DrillDetail) -> tuple[Table, ...]:
     )
 
 
-def _phases(phases: tuple[PhaseFigures, ...]) -> Table:
+def _phases(drill: DrillDetail) -> Table:
+    phases = drill.phases
     rows = (
         ("from", tuple(seconds(one.begins_at) for one in phases)),
         ("to", tuple(seconds(one.ends_at) for one in phases)),
@@ -234,6 +241,7 @@ def _phases(phases: tuple[PhaseFigures, ...]) -> Table:
         ("failed", tuple(counted(one.failed) for one in phases)),
         ("accepted, but slow", tuple(count(one.degraded_slow) for one in phases)),
         ("accepted, effect late", tuple(count(one.degraded_late) for one in phases)),
+        ("accepted, but lost", tuple(count(one.lost) for one in phases)),
         ("p50", tuple(seconds(one.p50) for one in phases)),
         ("p99", tuple(seconds(one.p99) for one in phases)),
     )
@@ -241,7 +249,7 @@ def _phases(phases: tuple[PhaseFigures, ...]) -> Table:
         "Before, during and after",
         ("messages", *(one.name for one in phases)),
         tuple((name, *values) for name, values in rows),
-        "By when each was sent.",
+        f"By when each was sent, {number(drill.rate)} a second.",
     )
 
 
@@ -291,7 +299,6 @@ def _followed(drill: DrillDetail) -> Table:
             ("more than one effect", count(followed.repeated)),
             ("not known", count(followed.not_known)),
         ),
-        f"{number(drill.rate)} messages a second." if drill.rate else None,
     )
 
 

@@ -45,6 +45,5 @@ def tag(name: str, attributes: Mapping[str, Attribute] | None = None, *children:
 def _value(value: Attribute) -> str:
     """Coordinates to a tenth of a pixel: more only makes the file larger."""
     if isinstance(value, float):
-        shown = f"{value:.1f}"
-        return shown[:-2] if shown.endswith(".0") else shown
+        return f"{value:.1f}".removesuffix(".0")
     return printable(str(value))

@@ -1,8 +1,8 @@
 """How much a figure of one run may be chance: intervals from counts, ranks, and the run's own slots of time.
 
 All intervals are meant to hold the true figure in 99 of 100 runs, since several figures are compared at once.
-Requests of one run are no independent throws (what stalls one stalls its neighbours), so what counts or ranks say is
-widened to what the stretches of the run say of themselves (moving-block bootstrap: Künsch 1989).
+Requests of one run are no independent throws (what stalls one stalls its neighbours), so what counts or ranks say
+is widened to what the stretches of the run say of themselves (moving-block bootstrap: Künsch 1989).
 """
 
 from __future__ import annotations

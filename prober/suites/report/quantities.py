@@ -210,6 +210,8 @@ def _success(drill: DrillDetail, phase: PhaseFigures) -> Quantity:
         for slot in drill.series
         if phase.begins_at <= slot.begins_at and slot.begins_at + 1 <= phase.ends_at
     ]
+    judged = phase.sent - phase.rejected.get(_NO_FAILURE, 0)
+    kept = None if phase.success_rate is None else round(phase.success_rate * judged)
     names = {
         "before": "success before the fault",
         "during": "success during the fault",
@@ -219,5 +221,5 @@ def _success(drill: DrillDetail, phase: PhaseFigures) -> Quantity:
         names[phase.name],
         "higher",
         wording.share,
-        noise.hull(noise.proportion(phase.accepted, phase.sent), noise.ratio(slots)),
+        None if kept is None else noise.hull(noise.proportion(kept, judged), noise.ratio(slots)),
     )

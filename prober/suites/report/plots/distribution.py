@@ -1,4 +1,4 @@
-"""How answer times are distributed: a histogram over a logarithmic axis, percentiles and the guide's edges marked."""
+"""How answer times are distributed: a histogram over a logarithmic axis, with the percentiles marked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from prober.suites.report.markup import NOTHING, Markup, join, tag, text
-from prober.suites.report.plots.frame import Box, Key, axes, both
+from prober.suites.report.plots.frame import Box, Key, axes, both, margins
 from prober.suites.report.plots.scales import Linear, Log, rounded_up
 from prober.suites.report.wording import seconds, share
 
@@ -24,7 +24,10 @@ def histogram(
     low, high = filled[0][0] / 1.15, filled[-1][0] * 1.15
     bins = binned(filled, low, high)
     total = sum(n for _, n in filled)
-    most = rounded_up(max(n for _, _, n in bins) / total, 4)
+    # A quarter more, for the labels of the percentiles.
+    most = rounded_up(1.25 * max(n for _, _, n in bins) / total, 4)
+
+    sides = margins(share(tick) for tick in Linear(0.0, most, 0.0, 1.0, most=5).ticks())
 
     def draw(box: Box) -> Markup:
         x = Log(low, high, *box.x, most=4 if box.narrow else 9)
@@ -45,7 +48,7 @@ def histogram(
         ]
         return join([axes(box, x, y, seconds, share), *bars, *_marks(box, x, marks)])
 
-    return both(name, description, (Key("accepted", "share of the accepted requests"),), draw, HEIGHT)
+    return both(name, description, (Key("accepted", "share of the accepted requests"),), draw, HEIGHT, sides=sides)
 
 
 def binned(filled: Sequence[tuple[float, int]], low: float, high: float) -> list[tuple[float, float, int]]:
