@@ -4,6 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DURATION ?=
 PYTEST_WORKERS ?= 3
+# More than cores: most of the time a system test waits for servers.
+SYSTEM_WORKERS ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint unit system lock generated bench detection chaos election clean tools
@@ -53,7 +55,7 @@ unit: $(VENV)/.dev tools
 	$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) --ignore tests/system tests
 
 system: $(VENV)/.dev tools
-	$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) --dist loadfile tests/system
+	$(BIN)/python -m pytest -q -n $(SYSTEM_WORKERS) --dist loadgroup tests/system
 
 # Long runs whose pages are checked in; `make test` has a short form of each.
 detection: $(VENV)/.dev tools
