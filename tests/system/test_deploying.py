@@ -288,6 +288,24 @@ async def test_the_daemon_runs_with_them_and_leaves_nothing(stack: Stack) -> Non
     await nothing_of_ours(stack)
 
 
+async def test_a_clean_up_looks_for_keys_only_with_the_right_that_is_left_out(stack: Stack) -> None:
+    config, _ = settings(stack, Mode.NO_SIDE_EFFECTS)
+    client = stack.redis.client()
+    await client.flushall()  # an urgent run leaves its key to the next one, which there was none here
+    key = Mark(config.instance).key(new_run_id(now().wall))
+    await client.set(key, "x", ex=60)
+    done = await asyncio.to_thread(command, stack, "cleanup", "--json")
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["keys"]["removed"], "+scan" in said["keys"]["not_known"]) == (0, 0, True)
+    assert [said[kind]["not_known"] for kind in ("orders", "messages")] == [None, None]
+    await client.execute_command(*block("redis-acl-scan").split())  # type: ignore[no-untyped-call]
+    done = await asyncio.to_thread(command, stack, "cleanup", "--json")
+    assert (done.returncode, json.loads(done.stdout)["keys"]) == (0, {"removed": 1, "left": [], "not_known": None})
+    assert not await client.exists(key)
+    await set_user(client, acl_rules("redis-acl-6"))
+    await client.aclose()
+
+
 async def test_without_any_one_grant_something_fails(stack: Stack) -> None:
     config, contract = settings(stack, Mode.NO_SIDE_EFFECTS)
     grants = grants_in(block("grants"))
