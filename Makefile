@@ -14,7 +14,7 @@ help:
 	@echo 'make demo [DURATION=60s]   a whole stack on this machine, and prober watching it'
 	@echo 'make test                  lint, types, unit and system tests; installs what it lacks'
 	@echo 'make detection             every planted fault told, clean runs, rare windows: docs/detection.md'
-	@echo 'make chaos                 200 times kill -9, and nothing left or forgotten: docs/chaos.md'
+	@echo 'make chaos                 200 times kill -9, and nothing left or forgotten: docs/chaos.md, cleanups.md'
 	@echo 'make election              three replicas in trouble, and never two that write: docs/election.md'
 	@echo 'make bench                 the measurements of docs/benchmarks.md'
 	@echo 'make generated             write every generated file anew'
@@ -63,6 +63,7 @@ detection: $(VENV)/.dev tools
 
 chaos: $(VENV)/.dev
 	$(BIN)/python -m proofs.chaos
+	$(BIN)/python -m proofs.cleanups
 
 election: $(VENV)/.dev tools
 	$(BIN)/python -m proofs.election
