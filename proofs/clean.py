@@ -76,7 +76,7 @@ def stack_of(owner: Owner, *, proxied: bool) -> Stack:
 
 
 async def clean_run(races: int, webhooks: int, *, rough: bool = False, crashes: bool = False) -> CleanRun:
-    """Run until so many races and webhooks have been made: plain, over a rough way, or with each service killed."""
+    """Run until so many races and webhooks are made: plain, over a rough way, or with each service killed."""
     async with Owner() as owner:
         stack = stack_of(owner, proxied=rough)
         await stack.start_services()

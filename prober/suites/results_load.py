@@ -50,7 +50,7 @@ class Requests(Part):
 
 
 class Effects(Part):
-    """What the target's database says of the accepted messages; None where it cannot be asked."""
+    """What the target's database says of the accepted messages, those of the warm-up included."""
 
     accepted: int
     effective: int
@@ -79,6 +79,7 @@ class LoadDetail(Part):
     concurrency: int
     rate: float | None  # requests a second; None: closed loop
     warm_up_seconds: float
+    warm_up_sent: int = 0  # messages that are in no other figure
     measured_seconds: float
     requests: Requests
     latency: Latency
