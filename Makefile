@@ -4,6 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DURATION ?=
 PYTEST_WORKERS ?= 3
+# More than cores: most of the time a system test waits for servers.
+SYSTEM_WORKERS ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint unit system lock generated bench detection chaos election clean tools
@@ -12,7 +14,7 @@ help:
 	@echo 'make demo [DURATION=60s]   a whole stack on this machine, and prober watching it'
 	@echo 'make test                  lint, types, unit and system tests; installs what it lacks'
 	@echo 'make detection             every planted fault told, clean runs, rare windows: docs/detection.md'
-	@echo 'make chaos                 200 times kill -9, and nothing left or forgotten: docs/chaos.md'
+	@echo 'make chaos                 200 times kill -9, and nothing left or forgotten: docs/chaos.md, cleanups.md'
 	@echo 'make election              three replicas in trouble, and never two that write: docs/election.md'
 	@echo 'make bench                 the measurements of docs/benchmarks.md'
 	@echo 'make generated             write every generated file anew'
@@ -53,7 +55,7 @@ unit: $(VENV)/.dev tools
 	$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) --ignore tests/system tests
 
 system: $(VENV)/.dev tools
-	$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) --dist loadfile tests/system
+	$(BIN)/python -m pytest -q -n $(SYSTEM_WORKERS) --dist loadgroup tests/system
 
 # Long runs whose pages are checked in; `make test` has a short form of each.
 detection: $(VENV)/.dev tools
@@ -61,6 +63,7 @@ detection: $(VENV)/.dev tools
 
 chaos: $(VENV)/.dev
 	$(BIN)/python -m proofs.chaos
+	$(BIN)/python -m proofs.cleanups
 
 election: $(VENV)/.dev tools
 	$(BIN)/python -m proofs.election

@@ -36,6 +36,7 @@ from prober.suites.presence import suite_lives
 ASK_TIMEOUT = 10.0
 # How long (seconds) after its timeout a run may still have a key of its own.
 KEY_MARGIN = 1.0
+MAY_NOT_LOOK = "; keys expire by themselves within a minute, and +scan would let us look (docs/deploying.md)"
 # As many vendors as a config may ask for: fixtures are removed whoever made how many.
 MOST_VENDORS = 50
 
@@ -194,8 +195,8 @@ class _Cleanup:
                 await ours.delete(keys)
         except Exception as error:  # whatever a server does is named below
             failure = redis_failure(error, str(address))
-            advice = "" if failure.outcome is not Outcome.DENIED else "; keys expire by themselves within a minute"
-            return Swept(not_known=failure.detail + advice, failed=failure.outcome is not Outcome.DENIED)
+            denied = failure.outcome is Outcome.DENIED
+            return Swept(not_known=failure.detail + (MAY_NOT_LOOK if denied else ""), failed=not denied)
         not_known = (
             "" if found.whole else "Redis is too large to be looked through whole; keys expire by themselves"
         )

@@ -12,8 +12,8 @@ from prober.web.board import Board
 from prober.web.suites import finished_document, running_document
 
 
-def status_document(board: Board, at: Instant) -> dict[str, object] | None:
-    """All that the board knows at this moment; None before the prober process has started."""
+def status_document(board: Board, at: Instant, boot: float) -> dict[str, object] | None:
+    """All that the board knows at this moment, on the clock of leases too; None before the prober has started."""
     started, now = board.started, at.mono
     if started is None:
         return None
@@ -33,6 +33,7 @@ def status_document(board: Board, at: Instant) -> dict[str, object] | None:
         "violations": _violations(board),
         "win_rate": _win_rate(board.win_rate, now),
         "webhooks": {"lost": board.lost, "late": board.late},
+        "election": _election(board, boot),
         "suites": {
             "running": running_document(board.suite_running),
             "last": [
@@ -41,6 +42,14 @@ def status_document(board: Board, at: Instant) -> dict[str, object] | None:
             ],
         },
     }
+
+
+def _election(board: Board, boot: float) -> dict[str, object] | None:
+    """Who writes, and since when as far as this prober saw; None without an election."""
+    writer = board.writer(boot)
+    if writer is None:
+        return None
+    return {"leading": writer.ours, "holder": writer.instance, "fence": writer.fence, "since": writer.since}
 
 
 def _probe(run: ProbeRan | None, now: float) -> dict[str, object] | None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
+from prober.clock import Instant
 from prober.event import (
     Event,
+    Leading,
     LoopLag,
     Outage,
     OutageChanged,
@@ -28,6 +31,16 @@ ALIVE_WITHIN = 5.0
 RECENT_OUTAGES = 20
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writer:
+    """Who writes, of several replicas. `instance` is None where nobody is known to; `since` in Unix seconds."""
+
+    instance: str | None
+    ours: bool
+    fence: int | None
+    since: float | None
+
+
 class Board:
     """The last of everything. All times that come in or go out are monotonic seconds."""
 
@@ -45,6 +58,8 @@ class Board:
         self.lost = 0
         self.late = 0
         self.restricted: str | None = None  # why no writes are made at the moment
+        self.election: Leading | None = None  # the last word on who writes; None: there is no election
+        self.elected_at: Instant | None = None  # when the prober learned of it
         self._ticked: float | None = None
 
     def record(self, event: Event) -> None:
@@ -77,6 +92,8 @@ class Board:
                 self.stand = event
             case WinRate():
                 self.win_rate = event
+            case Leading():
+                self._lead(event)
             case SuiteFinished():
                 self._suite(event)
             case SuiteRunning():
@@ -84,6 +101,27 @@ class Board:
             case WebhookSettled(settlement=settlement):
                 self.lost += settlement is Settlement.LOST
                 self.late += settlement is Settlement.LATE
+
+    def _lead(self, event: Leading) -> None:
+        if event.leading and event.fence is None:
+            return  # nobody else could
+        before = self.election
+        if before is None or (before.fence, before.holder) != (event.fence, event.holder):
+            self.elected_at = event.at
+        self.election = event
+
+    def writer(self, boot: float) -> Writer | None:
+        """Say who writes at this time of CLOCK_BOOTTIME; None without an election."""
+        told, at = self.election, self.elected_at
+        if told is None or at is None or self.started is None:
+            return None
+        # A prober that is frozen tells nothing of the end of its lease.
+        if told.leading and boot >= told.until:
+            return Writer(instance=None, ours=False, fence=None, since=None)
+        instance = self.started.instance if told.leading else told.holder or None
+        return Writer(
+            instance=instance, ours=told.leading, fence=told.fence, since=None if instance is None else at.wall
+        )
 
     def _start(self, event: Started) -> None:
         self.started = event

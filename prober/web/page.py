@@ -8,6 +8,7 @@ from html import escape
 
 import prober
 from prober.outcome import ProbeName
+from prober.publish.printable import utc
 from prober.web.board import Board
 
 _STYLE = """\
@@ -27,8 +28,8 @@ CONTENT_SECURITY_POLICY = (
 )
 
 
-def render(board: Board, now: float) -> str:
-    """Render the page at the monotonic time `now`."""
+def render(board: Board, now: float, boot: float) -> str:
+    """Render the page at the monotonic time `now`, which is `boot` on the clock of leases."""
     instance = board.started.instance if board.started else "starting"
     environment = board.started.environment if board.started else "nothing yet"
     return (
@@ -37,7 +38,7 @@ def render(board: Board, now: float) -> str:
         f"<title>prober {escape(instance)}</title><style>{_STYLE}</style></head><body>"
         f"<h1>prober {escape(instance)}</h1>"
         f"<p>Version {prober.__version__}, watching {escape(environment)}. {_alive(board, now)}"
-        f"{_restricted(board)}</p>"
+        f"{_restricted(board)}{_election(board, boot)}</p>"
         "<table><thead><tr><th>probe</th><th>now</th><th>last run</th><th>what it said</th></tr></thead>"
         f"<tbody>{''.join(_row(board, probe, now) for probe in _probes(board))}</tbody></table>"
         f"<p>{_violations(board)}</p>"
@@ -61,6 +62,17 @@ def _restricted(board: Board) -> str:
     if board.restricted is None:
         return ""
     return f' <span class="unknown">No writes to the target: {escape(board.restricted)}.</span>'
+
+
+def _election(board: Board, boot: float) -> str:
+    writer = board.writer(boot)
+    if writer is None:
+        return ""
+    if writer.instance is None or writer.since is None:
+        return ' <span class="unknown">No replica is known to write.</span>'
+    if writer.ours:
+        return f" This replica writes, since {utc(writer.since)} under number {writer.fence}."
+    return f" This replica watches; {escape(writer.instance)} writes, as seen since {utc(writer.since)}."
 
 
 def _row(board: Board, probe: ProbeName, now: float) -> str:

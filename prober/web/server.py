@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from prober.clock import now
+from prober.clock import boottime, now
 from prober.outcome import Suite
 from prober.publish.journal.reader import Reader, UnreadableError
 from prober.web.answer import json_answer, json_error, text_answer
@@ -163,7 +163,7 @@ class WebServer:
         return page(request)
 
     def _overview(self, _request: web.BaseRequest) -> web.Response:
-        body = render(self._board, time.monotonic())
+        body = render(self._board, time.monotonic(), boottime())
         return text_answer(body, "text/html; charset=utf-8", {"Content-Security-Policy": CONTENT_SECURITY_POLICY})
 
     def _metrics(self, request: web.BaseRequest) -> web.Response:
@@ -180,7 +180,7 @@ class WebServer:
         return text_answer("healthy\n", _TEXT) if trouble is None else json_error(503, trouble)
 
     def _status(self, _request: web.BaseRequest) -> web.Response:
-        document = status_document(self._board, now())
+        document = status_document(self._board, now(), boottime())
         if document is None:
             return json_error(503, "the prober process has not started yet")
         return json_answer(document)
