@@ -51,7 +51,12 @@ async def _demo(given: argparse.Namespace, listen: Address | None) -> int:
         async with Owner() as owner:
             directory = _directory(owner, given.data_dir)
             stack = Stack(
-                owner=owner, directory=directory, contract=given.contract, listen=listen, progress=_progress
+                owner=owner,
+                directory=directory,
+                contract=given.contract,
+                listen=listen,
+                drillable=True,
+                progress=_progress,
             )
             run = asyncio.create_task(_run(stack, given, stopping))
             stopped = asyncio.create_task(stopping.wait())
@@ -88,6 +93,7 @@ async def _run(stack: Stack, given: argparse.Namespace, stopping: asyncio.Event)
     reader = Reader(stack.data_dir)
     await _tell(reader, stack, given.duration, stopping)
     _progress("stopping")
+    await stack.stop_drills()
     await stack.watcher.stop(STOP_TIMEOUT)
     seen = story.look(reader, began)
     print(story.summary(seen), flush=True)
@@ -119,6 +125,7 @@ async def _tell(reader: Reader, stack: Stack, duration: float | None, stopping: 
 def _announce(stack: Stack, prometheus: str | None, *, wanted: bool) -> None:
     _progress(f"config      {stack.config_file}")
     _progress(f"target      {stack.target.url}  (faults: {stack.target.control_url}/faults)")
+    _progress(f"drills      prober drill redis|db SCENARIO --config {stack.config_file}")
     _progress(f"metrics     {stack.watcher.url}/metrics")
     if prometheus is not None:
         _progress(f"Prometheus  {prometheus}")
