@@ -44,7 +44,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Servers of the distribution that some system tests need: promtool, PgBouncer, a Redis with TLS, libfaketime.
+# Programs of the distribution that some system tests need: promtool, PgBouncer, a Redis with TLS, Chromium …
 tools:
 	@scripts/install-test-tools
 

@@ -404,14 +404,40 @@ class Health(_Part):
     routes: Annotated[tuple[Route, ...], AfterValidator(lambda routes: _once(routes, "name"))]
 
 
+class Memory(_Part):
+    """Where the target tells how much memory it uses, in bytes: by one of three ways.
+
+    `page` and `field`: a health page and the dotted place in its JSON. `metrics` and `name`: the address of a page in
+    Prometheus' text form and the metric there, summed over its labels. `pid_file`: a file that holds the id of a
+    process on this machine.
+    """
+
+    page: ConstantPath | None = None
+    field: str | None = None
+    metrics: str | None = None
+    name: str = "process_resident_memory_bytes"
+    pid_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Memory:
+        if sum(way is not None for way in (self.page, self.metrics, self.pid_file)) != 1:
+            raise ValueError("expected one of page (with field), metrics and pid_file")
+        if (self.page is None) != (self.field is None):
+            raise ValueError("expected page and field together: the page, and the place in its JSON")
+        if self.metrics is not None and not self.metrics.startswith(("http://", "https://")):
+            raise ValueError(f"expected metrics to be a URL, such as http://10.0.0.5:9464/metrics; found {self.metrics!r}")
+        return self
+
+
 class Contract(_Part):
-    """Everything the prober has to know of its target."""
+    """Everything the prober has to know of its target. `memory`: without it, its memory is not observable."""
 
     name: str
     webhook: Webhook
     race: Race
     queues: Queues
     health: Health
+    memory: Memory | None = None
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:

@@ -274,6 +274,27 @@ class Measure(StrEnum):
     DATABASE_P99 = "database_operation_p99_seconds"
     QUEUE_P99 = "queue_operation_p99_seconds"
     CACHE_MISS_P99 = "cache_miss_p99_seconds"
+    # Judged by no row: they tell which remedy a drill calls for.
+    WAIT_DURING = "wait_p99_during_failure_seconds"  # until any answer or until given up, sent while the fault lasted
+    NOT_KEPT_DURING = "not_kept_rate_during_failure"  # refused, or answered 2xx and lost; not those given up on
+
+
+class Unit(StrEnum):
+    """What a measure is counted in."""
+
+    RATE = "ratio"  # 0..1
+    SECONDS = "seconds"
+    PER_SECOND = "per second"
+    JOBS = "jobs"
+
+
+class Comparison(StrEnum):
+    """How a figure is held against an edge; as PromQL and people write it."""
+
+    BELOW = "<"
+    AT_MOST = "<="
+    ABOVE = ">"
+    AT_LEAST = ">="
 
 
 class Verdict(StrEnum):
@@ -313,3 +334,13 @@ class DriverKind(StrEnum):
     COMMANDS = "commands"  # commands that the config names
     PROXY = "proxy"  # our TCP proxy on the way to the service
     CLIENT = "client"  # connections of ours to the service itself
+
+
+class Change(StrEnum):
+    """What two runs of a suite say of one figure."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    SAME = "same"  # no difference beyond the noise
+    ONCE = "once"  # it differs, but a run has one such figure: nothing tells how much of that is chance
+    NOT_KNOWN = "not_known"  # one of the two has no such figure, or it says nothing of the target

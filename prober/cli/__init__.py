@@ -76,6 +76,14 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--reason", required=True, metavar="TEXT", help="why this need not wake anybody")
     command.set_defaults(command=_ack)
 
+    command = commands.add_parser("report", help="render results of suites again, or compare two of one suite")
+    command.add_argument("files", metavar="FILE", nargs="+", type=Path, help="what load, race or drill wrote")
+    form = command.add_mutually_exclusive_group()
+    form.add_argument("--markdown", action="store_true", help="for a ticket, or the summary of a CI run")
+    form.add_argument("--json", action="store_true", help="machine-readable output")
+    command.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page as well")
+    command.set_defaults(command=_report)
+
     command = commands.add_parser(
         "doctor",
         parents=[common],
@@ -181,6 +189,12 @@ def _ack(given: argparse.Namespace) -> int:
     from prober.cli.ack import acknowledge
 
     return acknowledge(given.config, given.what, seconds=given.seconds, reason=given.reason)
+
+
+def _report(given: argparse.Namespace) -> int:
+    from prober.cli.report import report
+
+    return report(given.files, as_markdown=given.markdown, as_json=given.json, html=given.html)
 
 
 def _doctor(given: argparse.Namespace) -> int:

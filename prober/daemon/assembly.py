@@ -147,10 +147,16 @@ def _owner(config: Config) -> str:
 
 def target_client(config: Config) -> Client:
     """The client for every request to the target."""
+    endpoint, tls = target_client_parts(config)
+    return Client(endpoint, tls=tls)
+
+
+def target_client_parts(config: Config) -> tuple[Endpoint, ssl.SSLContext | None]:
+    """Where the target is, and how it is spoken to there in TLS."""
     endpoint = Endpoint.parse(config.target.url)
     if config.target.tls is not None:
         endpoint = replace(endpoint, server_name=config.target.tls.server_name)
-    return Client(endpoint, tls=_tls(config.target.tls) if endpoint.tls else None)
+    return endpoint, _tls(config.target.tls) if endpoint.tls else None
 
 
 def _tls(tls: Tls | None) -> ssl.SSLContext:

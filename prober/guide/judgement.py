@@ -16,7 +16,8 @@ class Statement(BaseModel):
 class RowVerdict(Statement):
     """One breaking point: the figure and the row of the guide's table that it falls into.
 
-    `verdict`, `row` and `action` are None without a figure: no samples, no verdict. `why_not` then says why.
+    `verdict`, `row` and `action` are None without a figure: no samples, no verdict. `why_not` then says why. It
+    also withholds the verdict of a figure that says nothing of the target (rate limited, generator-bound).
     """
 
     measure: Measure

@@ -80,14 +80,20 @@ class Witness:
         They are one message of the simple protocol, which the server runs as one transaction (manual, 55.2.2.1):
         one round trip, no transaction left open whatever happens on the way, and safe through a pooler.
         """
+        await self.run_each([(sql, values) for sql in statements], timeout=timeout)
+
+    async def run_each(self, writes: Sequence[tuple[Sql, Values]], *, timeout: float) -> None:
+        """The same with values of its own for each statement."""
         try:
-            literals = {name: literal(values[name]) for sql in statements for name in sql.parameters}
+            filled = [
+                sql.filled({name: literal(values[name]) for name in sql.parameters}) for sql, values in writes
+            ]
         except ValueError as error:
             raise NotAskable(Outcome.ERROR, f"a value cannot be sent to {self.address}: {error}") from error
         bound = f"SET LOCAL statement_timeout = {int((timeout + LINGER) * 1000)}"
-        writes = ";\n".join([bound, *(sql.filled(literals) for sql in statements)])
+        statements = ";\n".join([bound, *filled])
         async with self._session(timeout) as session:
-            await session.timed(self._allowed(writes))
+            await session.timed(self._allowed(statements))
 
     @asynccontextmanager
     async def hold(self, sql: Sql, values: Values, *, timeout: float) -> AsyncIterator[None]:

@@ -1,0 +1,1 @@
+"""The webhook load suite: our own engine, and what its figures mean."""

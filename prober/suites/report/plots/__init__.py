@@ -1,0 +1,1 @@
+"""Plots as SVG in the page itself: pure functions from figures to markup, without a script."""
