@@ -27,14 +27,15 @@ class PhaseFigures(Part):
     ends_at: float
     sent: int
     accepted: int
-    rejected: Mapping[str, int]
+    rejected: Mapping[str, int]  # 429 is no error of the endpoint, and counts in neither rate
     failed: Mapping[str, int]
-    success_rate: float | None
+    success_rate: float | None  # accepted and not lost, of what was sent: an answer alone is no success
     error_rate: float | None
     degraded_slow: int  # accepted, but slower than the guide's critical edge
     degraded_late: int  # accepted, but the effect came late, or only once the fault was undone
     p50: float | None
     p99: float | None
+    lost: int = 0  # accepted, and the effect never came
 
 
 class DrillSlot(Part):
