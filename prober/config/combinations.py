@@ -45,7 +45,14 @@ class Fault:
 def impossible(config: Config) -> list[Fault]:
     """Every impossible combination in `config`; none of a probe that is not enabled."""
     probes = config.probes
-    faults = [*_target(config), *_lifetimes(config), *_budget(config), *_maintenance(config), *_election(config), *_drills(config)]
+    faults = [
+        *_target(config),
+        *_lifetimes(config),
+        *_budget(config),
+        *_maintenance(config),
+        *_election(config),
+        *_drills(config),
+    ]
     enabled = [(name, getattr(probes, name)) for name in type(probes).model_fields]
     enabled = [(name, probe) for name, probe in enabled if probe.enabled]
     if not enabled:

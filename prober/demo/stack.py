@@ -90,9 +90,7 @@ class Stack:
         self.config_file = self.directory / "config.yaml"
         self.data_dir = self.directory / "prober-data"
         self.watcher = Watcher(self.owner, self.directory / "prober", self.config_file, listen=self.listen)
-        self.control = DemoControl(
-            self.directory, {Service.REDIS: self.redis, Service.DATABASE: self.postgres}
-        )
+        self.control = DemoControl(self.directory, {Service.REDIS: self.redis, Service.DATABASE: self.postgres})
 
     async def start_services(self) -> None:
         """Start PostgreSQL, Redis and the target, and write the config of this stack."""

@@ -25,6 +25,7 @@ from prober.faults.undoing import undo_standing
 READY = b"ready\n"
 START_TIMEOUT = 60.0  # seconds, on a machine that is busy with other things
 END_TIMEOUT = 10.0
+LOOK = 0.02
 
 
 class Guardian:
@@ -33,24 +34,26 @@ class Guardian:
     def __init__(self, config: Path, ledger: Ledger) -> None:
         self._config = config
         self._ledger = ledger
-        self._process: asyncio.subprocess.Process | None = None
+        # Not asyncio's: that one kills its process when the loop goes, which is just when it is needed.
+        self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
         """Start it and wait until it watches; FaultError where it cannot. Nothing where it is there already."""
-        if self._process is not None and self._process.returncode is None:
+        if self.pid is not None:
             return
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", __name__, str(self._config.absolute()), str(self._ledger.lock)),
+        self._process = process = subprocess.Popen(  # noqa: S603, ASYNC220 - a fixed list; a few milliseconds
+            [sys.executable, "-m", __name__, str(self._config.absolute()), str(self._ledger.lock)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=[self._ledger.lock],
             start_new_session=True,
         )
-        assert self._process.stdout is not None  # noqa: S101 - it was asked for
+        assert process.stdout is not None  # noqa: S101 - it was asked for
         try:
             async with asyncio.timeout(START_TIMEOUT):
-                said = await self._process.stdout.readline()
+                said = await asyncio.to_thread(process.stdout.readline)
         except TimeoutError:
+            process.kill()
             said = b""
         if said != READY:
             raise FaultError("the guardian that would undo the faults of a killed drill cannot be started")
@@ -58,7 +61,7 @@ class Guardian:
     @property
     def pid(self) -> int | None:
         """Its process id; None when there is none."""
-        return None if self._process is None or self._process.returncode is not None else self._process.pid
+        return None if self._process is None or self._process.poll() is not None else self._process.pid
 
     async def dismiss(self) -> None:
         """Let it see what is left, which is nothing in an ordinary ending, and go."""
@@ -66,11 +69,9 @@ class Guardian:
             return
         if self._process.stdin is not None:
             self._process.stdin.close()
-        try:
-            async with asyncio.timeout(END_TIMEOUT):
-                await self._process.wait()
-        except TimeoutError:
-            return  # it has something to undo, and goes on without us
+        deadline = time.monotonic() + END_TIMEOUT
+        while self._process.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110 - a child, not a task
+            await asyncio.sleep(LOOK)
 
 
 def main() -> int:
@@ -89,7 +90,9 @@ def main() -> int:
     began = time.monotonic()
 
     def say(sentence: str) -> None:
-        text = settings.redact(f"prober drill: its guardian, {time.monotonic() - began:.1f} s after its end: {sentence}")
+        text = settings.redact(
+            f"prober drill: its guardian, {time.monotonic() - began:.1f} s after its end: {sentence}"
+        )
         os.write(2, f"{text}\n".encode())
 
     return 0 if asyncio.run(undo_standing(ledger, settings.config, say)) else 3

@@ -77,4 +77,6 @@ class DemoFault:
         except ControlError:
             return  # the demo has ended, and its servers with it
         if not state["running"] or state["fault"] is not None:
-            raise FaultError(f"the {self.service} of the demo in {self._directory} is still under a fault: {state}")
+            raise FaultError(
+                f"the {self.service} of the demo in {self._directory} is still under a fault: {state}"
+            )

@@ -128,7 +128,9 @@ def _is_late(sent: Sent, fates: Mapping[str, Fate], window: Window) -> bool:
     return met and fate.seen is not None and window.undoing is not None and fate.seen >= window.undoing
 
 
-def series(window: Window, sent: Sequence[Sent], looks: Sequence[tuple[float, int | None]]) -> tuple[DrillSlot, ...]:
+def series(
+    window: Window, sent: Sequence[Sent], looks: Sequence[tuple[float, int | None]]
+) -> tuple[DrillSlot, ...]:
     """One slot for each second; the backlog is the last that was read in it."""
     slots: list[DrillSlot] = []
     for second in range(max(0, math.ceil(window.end - window.start))):
@@ -166,12 +168,18 @@ def followed(sent: Sequence[Sent], fates: Mapping[str, Fate]) -> Followed:
 def backlog_figures(window: Window, looks: Sequence[tuple[float, int | None]]) -> Backlog:
     """The largest backlog before and since the fault, and how long it took to be as before."""
     before = [read for at, read in looks if read is not None and (window.fault is None or at < window.fault)]
-    since = [(at, read) for at, read in looks if read is not None and window.fault is not None and at >= window.fault]
+    since = [
+        (at, read) for at, read in looks if read is not None and window.fault is not None and at >= window.fault
+    ]
     usual = max(before, default=None)
     drained = None
     if window.undoing is not None and usual is not None:
         over = [at for at, read in since if read > usual]
-        after = [at for at, read in since if at >= window.undoing and read <= usual and at > max(over, default=-math.inf)]
+        after = [
+            at
+            for at, read in since
+            if at >= window.undoing and read <= usual and at > max(over, default=-math.inf)
+        ]
         drained = max(0.0, after[0] - window.undoing) if after and over else (0.0 if after else None)
     return Backlog(before=usual, largest=max((read for _, read in since), default=None), drained_seconds=drained)
 
@@ -190,9 +198,7 @@ def recovery_figures(
     where effects cannot be seen, that was accepted.
     """
     if window.undoing is None:
-        return Recovery(
-            service_seconds=None, service_outage_seconds=None, uncertainty=None, webhook_seconds=None
-        )
+        return Recovery(service_seconds=None, service_outage_seconds=None, uncertainty=None, webhook_seconds=None)
     ends = [
         each.answered if not visible else fates[each.message_sid].seen
         for each in sent

@@ -19,14 +19,13 @@ FEWEST_KEYS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One fault: the first of `kinds` that can be made here, from and until these shares of the fault's time.
+    """One fault: the first of `kinds` that can be made here, from this share of the fault's time to its end.
 
     `aside`: it is made before the traffic and undone after it, since it is no fault but what one needs.
     """
 
     kinds: tuple[FaultKind, ...]
     begins: float = 0.0
-    ends: float = 1.0
     aside: bool = False
 
 

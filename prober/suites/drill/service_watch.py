@@ -45,9 +45,7 @@ class ServiceWatch:
 
     def __init__(self, config: Config, contract: Contract, service: Service) -> None:
         self._config = config
-        self._assembled = assemble(
-            config, contract, Intentions(webhook=_nothing, order=_nothing), Unrestricted()
-        )
+        self._assembled = assemble(config, contract, Intentions(webhook=_nothing, order=_nothing), Unrestricted())
         names = {watched.probe.name for watched in self._assembled.watched}
         direct = PROBE_OF[service] in names
         self._name = PROBE_OF[service] if direct or service is Service.REDIS else ProbeName.DATABASE_POOLED
