@@ -39,8 +39,11 @@ class ProxyFault:
     @property
     def sentence(self) -> str:
         """What is done."""
-        what = ", ".join(f"{name} {_shown(value)}" for name, value in self._conditions.items())
-        return f"{what} at the proxy before {self.service} ({self._directory})"
+        answers = self._conditions.get("down")
+        what = "connections refused" if self.fault is FaultKind.REFUSE else "nothing let through"
+        if answers is not None:
+            what = f"answers {answers['latency'] * 1000:g} ± {answers['jitter'] * 1000:g} ms late"
+        return f"{what} on the way to {self.service}, by the proxy in {self._directory}"
 
     @property
     def how(self) -> Mapping[str, Any]:
@@ -83,11 +86,5 @@ class ProxyFault:
 def conditions_of(fault: FaultKind, *, latency: float, jitter: float) -> dict[str, Any]:
     """What the proxy is told; latency and jitter in seconds, of each piece of an answer."""
     if fault is FaultKind.SLOW:
-        return {"down": {"latency": latency, "jitter": jitter}}
+        return {"down": {"latency": latency, "jitter": jitter}}  # requests come at once, answers late
     return {fault.value: True}
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_shown(each)}" for name, each in value.items())
-    return f"{value * 1000:g} ms" if isinstance(value, float) else ""

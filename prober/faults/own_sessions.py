@@ -7,6 +7,7 @@ machine that holds them vanish without a word.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -21,6 +22,8 @@ CONNECT_TIMEOUT = 10.0  # seconds; a server that is nearly full answers slowly
 LOCK_TIMEOUT = 5.0  # seconds to wait for those who write at this moment
 AT_ONCE = 8  # connections that are being opened
 REFILL = 0.1  # seconds between two looks whether the server takes one more
+# So long after the application's sessions were reset nobody waits between two looks (seconds): what they held is ours.
+GRAB = 1.0
 # Beside the time that is wanted, before the server ends a session by itself (seconds).
 MARGIN = 15.0
 
@@ -126,6 +129,9 @@ class FullServer(_OwnSessions):
             )
         if self._shake is not None:
             await self._shake()
+            grabbed = time.monotonic() + GRAB
+            while time.monotonic() < grabbed:
+                await self._fill()
         self._filling = asyncio.create_task(self._keep_full())
 
     async def undo(self) -> None:
@@ -165,7 +171,9 @@ class FullServer(_OwnSessions):
         while True:
             await asyncio.sleep(REFILL)
             self._sessions = [session for session in self._sessions if session.is_open]
-            with suppress(FaultError):  # killed meanwhile: then there is nothing to fill
+            if not self._sessions:
+                return  # the server has died of something else, and so did this fault
+            with suppress(FaultError):
                 await self._fill()
 
 

@@ -13,6 +13,9 @@ from prober.faults.ledger import Entry, Ledger
 from prober.faults.undoing import PATIENCE, undo_surely
 from prober.suites.drill.choosing import Chosen
 
+# A fault that could not be made may not be to be undone either, for the same reason (seconds).
+PATIENCE_UNMADE = 10.0
+
 
 @dataclass(slots=True)
 class Made:
@@ -21,6 +24,7 @@ class Made:
     chosen: Chosen
     entry: Entry
     began: float
+    in_force: bool = False  # False: it could not be made, and may stand in part
     undoing: float | None = None  # since when it is being undone
     undone: float | None = None  # when it was seen to be undone
 
@@ -45,23 +49,31 @@ class Breaking:
         """What is not undone, the latest first."""
         return [made for made in reversed(self.made) if made.undone is None]
 
+    async def guard(self) -> None:
+        """Have the guardian watch; FaultError where there can be none, and then nothing may be broken."""
+        await self._guardian.start()
+
     async def make(self, chosen: Chosen) -> Made:
         """Make a fault; FaultError where it cannot be made, and then it may stand in part."""
         driver = chosen.driver
-        await self._guardian.start()
+        await self.guard()
         entry = self._ledger.write(driver.fault, driver.service, driver.kind, driver.sentence, driver.how)
         made = Made(chosen, entry, time.monotonic())
         self.made.append(made)
         self._say(f"making the fault: {driver.sentence}")
         await driver.inject()
+        made.in_force = True
+        if not chosen.step.aside:
+            self._say(f"the fault is in force: {driver.fault} of {driver.service}")
         return made
 
-    async def undo(self, faults: Sequence[Made], *, patience: float = PATIENCE) -> None:
+    async def undo(self, faults: Sequence[Made]) -> None:
         """Undo these, in this order; FaultError for the first that could not be undone, after all were tried."""
         failed: FaultError | None = None
         for made in faults:
             made.undoing = made.undoing or time.monotonic()
             try:
+                patience = PATIENCE if made.in_force else PATIENCE_UNMADE
                 await undo_surely(made.driver, self._config, patience=patience)
             except FaultError as error:
                 self._say(f"NOT UNDONE: {made.driver.sentence}: {error}")

@@ -125,7 +125,6 @@ class Drill:
         try:
             if not await undo_standing(ledger, self._config, self._telling.say):
                 raise CouldNotRunError("what an earlier drill broke is not undone; nothing more is broken before")
-            await guardian.start()
             yield guardian
         except (FaultError, LedgerError) as error:
             raise CouldNotRunError(str(error)) from None
@@ -199,7 +198,8 @@ class Drill:
     async def _beside(self, parts: _Parts, breaking: Breaking, chosen: Sequence[Chosen]) -> Measured:
         """The drill itself, with everything that watches at work beside it."""
         async with _at_work(parts.watch.forever(), parts.following.forever()):
-            if not await parts.watch.all_well(WELL_TIMEOUT):
+            well, _ = await asyncio.gather(parts.watch.all_well(WELL_TIMEOUT), breaking.guard())
+            if not well:
                 raise CouldNotRunError(
                     f"before anything was broken: {parts.watch.trouble or 'no probe of both services ended well'}"
                 )
@@ -369,8 +369,14 @@ class Drill:
             recovery=recovery,
             rollbacks=rollbacks,
         )
+        gave_up_after = times.gave_up_after
+        if gave_up_after is None and times.recovered is not None and recovery.webhook_seconds is None:
+            gave_up_after = end - (times.undoing or end)
+            self._notes.append(
+                f"the webhook path was not seen to be back {gave_up_after:.1f} s after the fault was undone"
+            )
         measures, why_not = figures.measures_of(
-            self._service, phases, backlog, recovery, rollbacks, gave_up_after=times.gave_up_after
+            self._service, phases, backlog, recovery, rollbacks, gave_up_after=gave_up_after
         )
         sentence = summed_up(self._service, self._scenario.name, phases, recovery, followed)
         return Measured(
@@ -408,11 +414,20 @@ class Drill:
             notes.append(f"rollbacks were not counted: {parts.transactions.why_not}")
         if not parts.following.visible:
             notes.append("effects are not observable in this mode: an accepted message counts as a success")
+        if parts.backlog is not None and any(read is None for _, read in self._times.looks):
+            notes.append("while Redis did not answer its queues could not be counted; jobs kept elsewhere are no part")
+        if _outage_unseen(parts.watch, self._times):
+            notes.append(f"{self._service} itself never failed by our own probes, who kept the sessions they had")
         if traffic.held_up:
             notes.append(f"{traffic.held_up} messages were due while too many were under way, and not sent")
         if traffic.exhausted:
             notes.append("every message that was prepared was sent before the service was back")
         return notes
+
+
+def _outage_unseen(watch: ServiceWatch, times: _Times) -> bool:
+    """Whether there was a fault, and no outage of the service that it was made of."""
+    return times.undoing is not None and not watch.outages and not watch.down
 
 
 def _is_cancelled() -> bool:

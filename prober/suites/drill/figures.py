@@ -205,8 +205,9 @@ def recovery_figures(
         if each.accepted and each.due >= window.undoing and (not visible or each.message_sid in fates)
     ]
     seen = [end for end in ends if end is not None]
+    failed = outage is not None and window.recovered is not None
     return Recovery(
-        service_seconds=None if window.recovered is None else max(0.0, window.recovered - window.undoing),
+        service_seconds=max(0.0, (window.recovered or 0.0) - window.undoing) if failed else None,
         service_outage_seconds=None if outage is None else outage[1] - outage[0],
         uncertainty=None if outage is None else outage[2],
         webhook_seconds=None if not seen else max(0.0, min(seen) - window.undoing),
@@ -228,10 +229,9 @@ def measures_of(
     """
     by_name = {phase.name: phase for phase in phases}
     during, after = by_name.get("during"), by_name.get("after")
-    times = [recovery.service_seconds, recovery.webhook_seconds]
-    recovered = None if None in times else max(each for each in times if each is not None)
-    if recovered is None and gave_up_after is not None:
-        recovered = gave_up_after
+    recovered = gave_up_after
+    if recovered is None and recovery.webhook_seconds is not None:
+        recovered = max(recovery.webhook_seconds, recovery.service_seconds or 0.0)
     measures: dict[Measure, float | None] = {Measure.RECOVERY_TIME: recovered}
     if service is Service.REDIS:
         measures[Measure.ERROR_RATE] = None if during is None else during.error_rate

@@ -98,9 +98,12 @@ class Following:
     async def settled(self, event: WebhookSettled, message: AwaitedWebhook) -> None:
         """How the wait for one effect ended."""
         seen = None if event.delay is None or message.accepted is None else message.accepted.mono + event.delay
-        before = self.fates.get(message.message_sid)
+        before, settlement = self.fates.get(message.message_sid), event.settlement
+        if settlement is Settlement.NOT_KNOWN and event.effects:
+            # Its effect was there as soon as the database could be asked, after its deadline: it has come to its end.
+            settlement = Settlement.LATE
         effects = max(event.effects, 0 if before is None else before.effects)
-        self.fates[message.message_sid] = Fate(settlement=event.settlement, seen=seen, effects=effects)
+        self.fates[message.message_sid] = Fate(settlement=settlement, seen=seen, effects=effects)
         self._news.set()
 
     async def repeated(self, message: AwaitedWebhook, effects: int, at: Instant) -> None:
