@@ -64,11 +64,12 @@ chaos: $(VENV)/.dev
 election: $(VENV)/.dev tools
 	$(BIN)/python -m proofs.election
 
-bench: $(VENV)/.dev
+bench: $(VENV)/.dev tools
 	$(BIN)/python -m benchmarks
 
 generated: $(VENV)/.dev
 	$(BIN)/prober metrics --markdown > docs/metrics.md
+	$(BIN)/python -m prober.guide.doc > docs/breaking-points.md
 	$(BIN)/python -m prober.doctor.grants_doc docs/deploying.md
 
 # Pins and hashes alone: no address of where they came from.

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from benchmarks import cost, proxy, recovery, scrape
+from benchmarks import cost, engine, proxy, recovery, scrape
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
@@ -20,6 +20,7 @@ CHAPTERS: tuple[tuple[str, str, Callable[[], Awaitable[str]]], ...] = (
     ("Recovery, measured and true", "recovery", recovery.measure),
     ("A scrape beside every probe", "scrape", scrape.measure),
     ("A proxy in between", "proxy", proxy.measure),
+    ("The load engine beside others", "engine", engine.measure),
 )
 
 HEAD = """\

@@ -30,6 +30,7 @@ from prober.publish.journal import Cleaned, Entry, Forgotten, Left, read_boot_id
 from prober.publish.journal.backlog import Write
 from prober.publish.journal.file import JournalFile
 from prober.result import AwaitedWebhook
+from prober.suites.load.sweeping import sweep_dead_runs
 
 ASK_TIMEOUT = 10.0
 # How long (seconds) after its timeout a run may still have a key of its own.
@@ -158,9 +159,18 @@ class _Cleanup:
             left = Left() if self._journal is None else self._journal.ask(_question())
             orders = await self._orders(witness, marks, _orders(self._of_journal(left), found, marks))
             messages = await self._messages(marks, _messages(self._of_journal(left), found, marks))
+            messages = await self._with_loads(messages, witness)
         except NotAskable as why:
             return dict.fromkeys((Leftover.ORDERS, Leftover.MESSAGES), Swept(not_known=why.detail, failed=True))
         return {Leftover.ORDERS: orders, Leftover.MESSAGES: messages}
+
+    async def _with_loads(self, messages: Swept, witness: Witness) -> Swept:
+        """The same, with those of load runs that were killed: they are in ledgers instead of the journal."""
+        try:
+            swept = await sweep_dead_runs(self._config, self._contract, witness, dry_run=self._dry_run)
+        except OSError as error:
+            return replace(messages, not_known=f"{error.filename}: {error.strerror}", failed=True)
+        return replace(messages, removed=messages.removed + swept.messages)
 
     async def keys(self) -> Swept:
         """Remove keys of our instance that no run in flight has."""

@@ -407,7 +407,7 @@ class Health(_Part):
 class Memory(_Part):
     """Where the target tells how much memory it uses, in bytes: by one of three ways.
 
-    `page` and `field`: a health page and the dotted place in its JSON. `metrics` and `name`: the address of a page in
+    `page` and `field`: a page and the dotted place in its JSON. `metrics` and `name`: the address of a page in
     Prometheus' text form and the metric there, summed over its labels. `pid_file`: a file that holds the id of a
     process on this machine.
     """
@@ -425,7 +425,9 @@ class Memory(_Part):
         if (self.page is None) != (self.field is None):
             raise ValueError("expected page and field together: the page, and the place in its JSON")
         if self.metrics is not None and not self.metrics.startswith(("http://", "https://")):
-            raise ValueError(f"expected metrics to be a URL, such as http://10.0.0.5:9464/metrics; found {self.metrics!r}")
+            raise ValueError(
+                f"expected metrics to be a URL, such as http://10.0.0.5:9464/metrics; found {self.metrics!r}"
+            )
         return self
 
 

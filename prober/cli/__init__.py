@@ -120,6 +120,12 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--json", action="store_true", help="machine-readable output")
     command.set_defaults(command=_cleanup)
 
+    command = commands.add_parser(
+        "load", parents=[common], help="the load suite: many messages at once; never in production"
+    )
+    _add_load(command)
+    command.set_defaults(command=_load)
+
     command = commands.add_parser("demo", help="a whole stack of its own, and the daemon watching it")
     command.add_argument("--duration", type=_duration, metavar="60s", help="end after this long (default: Ctrl-C)")
     command.add_argument("--listen", metavar="HOST:PORT", help="where the daemon listens (default: a free port)")
@@ -136,6 +142,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="which form the target has: whatsapp-ordering-system (default) or guide",
     )
     command.add_argument("--no-prometheus", action="store_true", help="do not start Prometheus")
+    command.add_argument(
+        "--rate-limit",
+        metavar="1000000/1m",
+        help="the target's own limit for each client (default: 200/1m, as deployed), so that it can be loaded",
+    )
     command.set_defaults(command=_demo)
 
     command = commands.add_parser("pause", parents=[common], help="stop all writes to the target for a while")
@@ -159,6 +170,24 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--markdown", action="store_true", help="as the page docs/metrics.md")
     command.set_defaults(command=_metrics)
     return parser
+
+
+def _add_load(command: argparse.ArgumentParser) -> None:
+    from prober.cli.suite_options import add_suite_options, per_second, processes
+
+    command.add_argument(
+        "scenario",
+        choices=("light", "moderate", "heavy", "stress"),
+        metavar="SCENARIO",
+        help="light (10 connections), moderate (50), heavy (200) or stress (500)",
+    )
+    command.add_argument("--duration", type=_duration, metavar="30s", help="how long (default: the scenario's)")
+    command.add_argument("--rate", type=per_second, metavar="N", help="open loop: messages a second, such as 200")
+    command.add_argument("--processes", type=processes, metavar="N", help="generators (default: by the cores)")
+    command.add_argument(
+        "--from-locust", type=Path, metavar="FILE", help="judge what the shipped locustfile has sent instead"
+    )
+    add_suite_options(command)
 
 
 def _duration(text: str) -> float:
@@ -236,6 +265,12 @@ def _cleanup(given: argparse.Namespace) -> int:
     from prober.cli.cleanup import clean
 
     return clean(given.config, dry_run=given.dry_run, fixtures=given.fixtures, as_json=given.json)
+
+
+def _load(given: argparse.Namespace) -> int:
+    from prober.cli.load import run_load
+
+    return run_load(given)
 
 
 def _demo(given: argparse.Namespace) -> int:

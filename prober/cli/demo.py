@@ -8,9 +8,11 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from prober.cli import exits
 from prober.config.fields import Address, parse_address
+from prober.config.units import Rate, parse_rate
 from prober.demo import story
 from prober.demo.process import Owner, ServerError
 from prober.demo.stack import FORMS, Stack
@@ -40,10 +42,17 @@ def demo(given: argparse.Namespace) -> int:
         except ValueError as error:
             _complain(f"--listen {given.listen}: {error}")
             return exits.BAD_USAGE
-    return asyncio.run(_demo(given, listen))
+    limit = None
+    if given.rate_limit is not None:
+        try:
+            limit = parse_rate(given.rate_limit)
+        except ValueError as error:
+            _complain(f"--rate-limit {given.rate_limit}: {error}")
+            return exits.BAD_USAGE
+    return asyncio.run(_demo(given, listen, limit))
 
 
-async def _demo(given: argparse.Namespace, listen: Address | None) -> int:
+async def _demo(given: argparse.Namespace, listen: Address | None, limit: Rate | None) -> int:
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -56,6 +65,8 @@ async def _demo(given: argparse.Namespace, listen: Address | None) -> int:
                 contract=given.contract,
                 listen=listen,
                 drillable=True,
+                target_settings=_limiting(limit),
+                target_config={} if limit is None else {"rate_limit": str(limit)},
                 progress=_progress,
             )
             run = asyncio.create_task(_run(stack, given, stopping))
@@ -70,6 +81,13 @@ async def _demo(given: argparse.Namespace, listen: Address | None) -> int:
     except ServerError as error:
         _complain(str(error))
         return exits.COULD_NOT_RUN
+
+
+def _limiting(limit: Rate | None) -> dict[str, Any]:
+    """The target's settings for another rate limit than the deployed one."""
+    if limit is None:
+        return {}
+    return {"rate_limit": {"requests": limit.count, "window_seconds": limit.per_seconds}}
 
 
 def _directory(owner: Owner, wanted: Path | None) -> Path:

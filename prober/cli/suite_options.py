@@ -43,5 +43,14 @@ def per_second(text: str) -> float:
             raise argparse.ArgumentTypeError(str(error)) from None
         rate = parsed.count / parsed.per_seconds
     if not 0 < rate <= 10_000_000:
-        raise argparse.ArgumentTypeError(f"expected requests a second above 0, such as 200 or 200/1m; found {text!r}")
+        raise argparse.ArgumentTypeError(
+            f"expected requests a second above 0, such as 200 or 200/1m; found {text!r}"
+        )
     return rate
+
+
+def processes(text: str) -> int:
+    """A number of processes."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"expected a number of processes from 1 to 64; found {text!r}")
+    return int(text)

@@ -36,6 +36,7 @@ from prober.probes.effects import EffectWatch
 from prober.probes.synthetic import Mark
 from prober.probes.witness import Witness
 from prober.publish.journal import Journal, Keep, Restored
+from prober.suites.load.sweeping import sweep_dead_runs
 
 log = structlog.get_logger()
 
@@ -281,8 +282,15 @@ class Daemon:
     ) -> OrphanSweep | None:
         if assembled.marks is None or sweep is None or effects is None:
             return None
-        limits = _limits(self._config)
-        return OrphanSweep(assembled.marks, limits, self._permission, orders=sweep, effects=effects)
+        witness = assembled.marks.witness
+        return OrphanSweep(
+            assembled.marks,
+            _limits(self._config),
+            self._permission,
+            orders=sweep,
+            effects=effects,
+            loads=lambda: sweep_dead_runs(self._config, self._contract, witness),
+        )
 
     def _violations(self, restored: Restored) -> ViolationWatch:
         violations = ViolationWatch(

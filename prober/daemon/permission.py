@@ -27,7 +27,7 @@ from prober.probes.base import Permission, Unrestricted
 log = structlog.get_logger()
 
 # How soon a change is told (seconds); writes themselves stop at once, since each of them asks.
-TELL_EVERY = 0.2
+TELL_EVERY = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """What a suite has sent, or was about to, on disk before it is sent: so a run that was killed can be cleaned up.
 
-One file a generator, `data_dir/suites/ledger/RUN.jsonl`: a line that says what the run is, then a line for each block
-of ordinals that is reserved before any of them is used. Ids follow from run and ordinal (`load.messages.Ids`), so
-that is all it takes. Whoever writes it holds a lock on it (flock), which the kernel lets go of with the process.
+One file a generator, `data_dir/suites/ledger/RUN.jsonl`: a line that says what the run is, then a line for each
+block of ordinals that is reserved before any of them is used. Ids follow from run and ordinal
+(`load.messages.Ids`), so that is all it takes. Whoever writes it holds a lock on it (flock), which the kernel lets
+go of with the process.
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ def read_ledger(content: bytes, last: float) -> Reserved | None:
         return None
     if not _RUN_ID.fullmatch(run_id):
         return None
-    counts = [each["reserved"] for each in blocks if isinstance(each.get("reserved"), int)]
+    counts = [count for each in blocks if isinstance(count := each.get("reserved"), int)]
     return Reserved(
         instance=instance,
         run_id=run_id,

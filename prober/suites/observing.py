@@ -1,4 +1,4 @@
-"""Looks at the target from beside while a suite runs: pool usage, backlog, memory, each second, at next to no cost."""
+"""Looks at the target from beside while a suite runs: pool usage, backlog and memory, once a second."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TIMEOUT = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was seen at one moment (CLOCK_MONOTONIC). `pool` 0..1, `backlog` of the largest queue, `memory` bytes."""
+    """What was seen at one moment (CLOCK_MONOTONIC): a share 0..1, jobs of the largest queue, bytes."""
 
     at: float
     pool: float | None = None
@@ -91,9 +91,7 @@ class BacklogSource:
         try:
             async with asyncio.timeout(TIMEOUT):
                 if self._connection is None:
-                    self._connection = await open_session(
-                        self._address, client_name=self._name, timeout=TIMEOUT
-                    )
+                    self._connection = await open_session(self._address, client_name=self._name, timeout=TIMEOUT)
                 clock = read_time((await self._connection.ask(TIME)).answers[0])
                 if isinstance(clock, Missing):
                     return Unseen(clock.why)

@@ -79,6 +79,7 @@ class LoadDetail(Part):
     concurrency: int
     rate: float | None  # requests a second; None: closed loop
     warm_up_seconds: float
+    warm_up_sent: int = 0  # messages that are in no other figure
     measured_seconds: float
     requests: Requests
     latency: Latency

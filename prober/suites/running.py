@@ -150,7 +150,7 @@ def finish(
     else:
         from prober.suites.report.summary import summary
 
-        print(summary(results))
+        print(summary(results, colour=sys.stdout.isatty()), end="")
         print(f"results: {plan.file}", file=sys.stderr)
     return exit_code(results, measured.violations)
 
@@ -169,9 +169,7 @@ def make_results(
         duration_seconds=ended.mono - started.mono,
         ending=measured.ending,
         sentence=measured.sentence,
-        target=Where(
-            url=target.url, environment=target.environment.value, contract=settings.contract.name
-        ),
+        target=Where(url=target.url, environment=target.environment.value, contract=settings.contract.name),
         prober=By(
             version=__version__,
             instance=settings.config.instance,
@@ -188,7 +186,7 @@ def make_results(
 
 
 def exit_code(results: Results, violations: int) -> int:
-    """What SPEC 3 says: 1 for a critical breaking point or a violation, 3 for a run that did not come to its end."""
+    """By SPEC 3: 1 for a critical breaking point or a violation, 3 for a run that did not come to its end."""
     if violations or results.judgement.verdict is Verdict.CRITICAL:
         return exits.VIOLATION
     return exits.FINE if results.ending is Ending.COMPLETE else exits.COULD_NOT_RUN
@@ -256,7 +254,7 @@ async def _work(work: Work, session: Session) -> Measured:
 
 async def _heed_pause(permission: WritePermission, stop: Stop) -> None:
     """A pause and a maintenance window stop all writes at once (SPEC 5), also those of a suite."""
-    while (refused := permission.refusal()) is None:
+    while (refused := permission.refusal()) is None:  # noqa: ASYNC110 - a file is looked at, not an event
         await asyncio.sleep(LOOK_FOR_PAUSE)
     stop.ask(f"stopped because writes are held back ({refused})")
 

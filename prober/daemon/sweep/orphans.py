@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -12,6 +13,7 @@ from prober.probes.base import Permission
 from prober.probes.effects import EffectWatch
 from prober.probes.marks import FoundMark, Marks
 from prober.probes.witness import NotAskable
+from prober.suites.load.sweeping import SweptRuns
 
 log = structlog.get_logger()
 
@@ -28,13 +30,22 @@ class OrphanSweep:
     """
 
     def __init__(
-        self, marks: Marks, limits: Limits, permission: Permission, *, orders: OrderSweep, effects: EffectWatch
+        self,
+        marks: Marks,
+        limits: Limits,
+        permission: Permission,
+        *,
+        orders: OrderSweep,
+        effects: EffectWatch,
+        loads: Callable[[], Awaitable[SweptRuns]],
     ) -> None:
+        """`loads` removes what load runs of this data_dir have left that were killed."""
         self._marks = marks
         self.limits = limits
         self._permission = permission
         self._orders = orders
         self._effects = effects
+        self._loads = loads
 
     async def forever(self) -> None:
         """Look until cancelled."""
@@ -63,6 +74,16 @@ class OrphanSweep:
             if mark.message is not None:
                 # Followed without being accepted: nothing is judged by it, its rows go after the deadline.
                 self._effects.follow([mark.message], orphans=True)
+        await self._look_for_loads()
+
+    async def _look_for_loads(self) -> None:
+        try:
+            swept = await self._loads()
+        except OSError as error:
+            log.warning("the ledgers of load runs cannot be read", detail=f"{error.filename}: {error.strerror}")
+            return
+        if swept.messages:
+            log.info("what a load run left is removed", messages=swept.messages, runs=swept.runs)
 
     def _trace(self, mark: FoundMark) -> Trace:
         return Trace(

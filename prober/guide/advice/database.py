@@ -43,8 +43,10 @@ KEEP_MESSAGES = Recommendation(
         return res.status(200).send('OK');
         ```
 
-        If neither took it, answer 503: Twilio sends it again. Never 200 for a message that nothing has kept; as
-        deployed a message that comes in without PostgreSQL gets its 200 and is lost.
+        If neither took it, answer 503, and have Twilio repeat those (`#rc=3&rp=5xx,ct,rt` at the end of the
+        webhook's address; by default it repeats failed connections only, and all attempts end within 15 s). Never
+        200 for a message that nothing has kept; as deployed a message that comes in without PostgreSQL gets its
+        200 and is lost.
     """),
 )
 DATABASE_BREAKER = Recommendation(

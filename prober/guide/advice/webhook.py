@@ -195,8 +195,7 @@ SATURATION = Recommendation(
         More comes in than is served, so requests wait behind one another, and p99 grows as long as the load lasts.
         See which queue it is: `redis_queue_backlog` growing means too few workers; pool usage at 1 the database;
         neither of them the event loop of Node (`perf_hooks.monitorEventLoopDelay`). Let the request commit the
-        message and answer; refuse early (503 with `Retry-After`) what could not be served within Twilio's 15 s,
-        since what Twilio has given up on it sends again.
+        message and answer; refuse early (503) what could not be served within Twilio's 15 s anyway.
     """),
 )
 INVESTIGATE_ERRORS = Recommendation(
@@ -221,7 +220,9 @@ BREAKER = Recommendation(
         ```
 
         It keeps requests from queueing up behind a dependency that does not answer. It makes no request succeed:
-        what is refused meanwhile has to be kept elsewhere, or refused with 503 so that Twilio sends it again.
+        what comes in meanwhile has to be kept elsewhere. A 503 alone is a lost message: by default Twilio repeats
+        failed connections only. `#rc=3&rp=5xx,ct,rt` at the end of the webhook's address (as set at Twilio) has it
+        repeat these too, for 15 s in all; what is refused for longer than that is gone.
     """),
     corrected=(
         "The guide keeps the circuit open for 30000 ms. It then refuses for up to 30 s after the dependency is "
@@ -259,7 +260,7 @@ TIMEOUTS = Recommendation(
     corrected=(
         "The guide raises the timeout to lower the error rate. That turns errors into slow requests, which hold "
         "sessions and memory longer; it helps only where requests would in fact end between 5 and 10 s. Never "
-        "above 15 s, when Twilio has given up and sends the message again."
+        "above 15 s, when Twilio has given up."
     ),
 )
 

@@ -37,7 +37,7 @@ class Journal:
         redact: Redact = as_is,
         keep: Keep | None = None,
         boot_id: str | None = None,
-        flush_interval: float = 0.5,
+        flush_interval: float = 1.0,
         retry_interval: float = 1.0,
     ) -> None:
         self._boot_id = read_boot_id() if boot_id is None else boot_id

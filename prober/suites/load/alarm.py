@@ -17,15 +17,15 @@ _TFD_TIMER_ABSTIME = 1
 
 
 class _Timespec(ctypes.Structure):
-    _fields_ = [("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long)]  # noqa: RUF012 - ctypes wants a list
+    _fields_ = [("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long)]
 
 
 class _Itimerspec(ctypes.Structure):
-    _fields_ = [("interval", _Timespec), ("value", _Timespec)]  # noqa: RUF012
+    _fields_ = [("interval", _Timespec), ("value", _Timespec)]
 
 
 class Alarm:
-    """Calls `ring` once for each `set`, unless it is set anew before. OSError where the kernel has no timers left."""
+    """Calls `ring` once for each `set`, unless it is set anew before. OSError where there is no timer left."""
 
     def __init__(self, ring: Callable[[], None]) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)

@@ -1,8 +1,8 @@
 """Sends messages over many connections and counts what comes back: closed loop, or open loop at a rate.
 
-Closed loop: each connection sends the next message as soon as the last one is answered. Open loop: messages are due
-on a schedule whatever the target does; their latency counts from when they were due, so that a target which stalls
-is charged for all that waited (no coordinated omission).
+Closed loop: each connection sends the next message as soon as the last one is answered. Open loop: messages are
+due on a schedule whatever the target does; their latency counts from when they were due, so that a target which
+stalls is charged for all that waited (no coordinated omission).
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class Engine:
         else:
             self._replace(lane)
 
-    def failed(self, lane: Lane, failure: Failure, now: float) -> None:
+    def failed(self, lane: Lane, failure: Failure) -> None:
         """Count what got no answer, and connect anew."""
         self._count_failure(failure)
         self._replace(lane)
@@ -314,7 +314,7 @@ class Engine:
         now, timeout = monotonic(), self._settings.timeout
         for lane in self._lanes:
             if lane.active and lane.sent_at < now - timeout:
-                lane.fail(Failure(Outcome.TIMEOUT, f"no whole answer within {timeout:g} s"), now)
+                lane.fail(Failure(Outcome.TIMEOUT, f"no whole answer within {timeout:g} s"))
 
     def _every(self, name: str, seconds: float, do: Callable[[], None]) -> None:
         """Call again and again on a grid of the monotonic clock."""

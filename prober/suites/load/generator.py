@@ -1,4 +1,4 @@
-"""One generator of load from its ledger to what it counted: runs in the command itself, or in a process of its own."""
+"""One generator of load, from its ledger to what it counted; in the command itself or a process of its own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from prober.config.model import Config
 from prober.contract import Contract
@@ -45,8 +46,8 @@ class Task:
 class Portion:
     """What one generator did. `used` ordinals, from 1, may have rows in the target.
 
-    `seconds` is how long it sent, None where the warm-up showed that there is nothing to measure; `in_time` are the
-    messages that were accepted by then.
+    `seconds` is how long it sent, None where the warm-up showed that there is nothing to measure; `in_time` are
+    the messages that were accepted by then.
     """
 
     run_id: str
@@ -57,6 +58,7 @@ class Portion:
     seconds: float | None = None
     in_time: int = 0
     cpu_seconds: float = 0.0
+    waited_seconds: float = 0.0  # ready to work, and no core was free
     starved: int = 0
     trouble: str = ""
 
@@ -127,7 +129,7 @@ class Generator:
                 engine.close()
                 filling.cancel()
                 await asyncio.wait([filling])
-            portion.used = stock.supply.used
+            portion.used = stock.touched
             portion.starved = stock.supply.starved
             portion.trouble = stock.trouble
             return portion
@@ -138,21 +140,20 @@ class Generator:
     async def _drive(self, engine: Engine, start: Start, stop: Stop) -> Portion:
         began = time.monotonic()
         warm_up = await engine.warm_up()
-        portion = Portion(
-            run_id=self._task.run_id, warm_up=warm_up, warm_up_seconds=time.monotonic() - began
-        )
+        portion = Portion(run_id=self._task.run_id, warm_up=warm_up, warm_up_seconds=time.monotonic() - began)
         instant = await start(portion)
         if instant is None:
             return portion
         with _undisturbed():
             await asyncio.sleep(max(instant - time.monotonic(), 0.0))
-            cpu, began = time.process_time(), time.monotonic()
+            cpu, waited, began = time.process_time(), waited_for_a_core(), time.monotonic()
             engine.begin(began)
             await stop.wait(self._task.duration)
             portion.in_time = engine.tally.accepted
             engine.halt()
             portion.seconds = time.monotonic() - began
             portion.cpu_seconds = time.process_time() - cpu
+            portion.waited_seconds = waited_for_a_core() - waited
         await engine.drained()
         portion.tally = engine.tally
         return portion
@@ -160,6 +161,15 @@ class Generator:
     def close(self) -> None:
         """Leave the ledger to whoever cleans up."""
         self.ledger.close()
+
+
+def waited_for_a_core() -> float:
+    """How long (seconds) this thread was ready to run and did not (kernel, sched-stats); 0 if that is not told."""
+    try:
+        fields = Path("/proc/thread-self/schedstat").read_text(encoding="ascii").split()
+        return int(fields[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 @contextmanager
@@ -176,7 +186,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 def share(task: Task, run_ids: list[str]) -> list[Task]:
-    """Deal a task out to as many generators as there are run ids; connections that do not divide go to the first."""
+    """Deal a task out to as many generators as there are run ids; odd connections go to the first."""
     each, more = divmod(task.concurrency, len(run_ids))
     return [
         replace(

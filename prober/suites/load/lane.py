@@ -1,8 +1,8 @@
 """One connection of the load engine: a request out, an answer in, a call back; no futures, no tasks, no timers.
 
-Leaner than `prober.http1.protocol`, which keeps what a probe wants to know of an answer: here only its status counts,
-so only what marks its beginning and its end is called for. Whatever is not a plain whole answer is read once more,
-from the same bytes, by the strict parser, so both say the same of the same answer.
+Leaner than `prober.http1.protocol`, which keeps what a probe wants to know of an answer: here only its status
+counts, so only what marks its beginning and its end is called for. Whatever is no plain whole answer is read once
+more, from the same bytes, by the strict parser, so both say the same of the same answer.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Owner(Protocol):
         """A whole answer came, with `lane.status`; `lane.open` says whether the connection goes on."""
         ...
 
-    def failed(self, lane: Lane, failure: Failure, now: float) -> None:
+    def failed(self, lane: Lane, failure: Failure) -> None:
         """No whole answer will come; the connection is gone."""
         ...
 
@@ -94,9 +94,9 @@ class Lane(asyncio.Protocol):
         self.sent_at = now
         self._write(request)
 
-    def fail(self, failure: Failure, now: float) -> None:
+    def fail(self, failure: Failure) -> None:
         """End what is under way for a reason of the owner's, and the connection."""
-        self._gone(failure, now)
+        self._gone(failure)
 
     def close(self) -> None:
         """Close an idle connection without a word."""
@@ -155,7 +155,7 @@ class Lane(asyncio.Protocol):
         """The connection is gone, by whoever's hand."""
         if self.active:
             if exc is not None:
-                self._gone(explain(exc, "waiting for the answer"), monotonic())
+                self._gone(explain(exc, "waiting for the answer"))
             else:
                 self._read_strictly(b"", monotonic(), at_end=True)
         elif self.open:
@@ -182,9 +182,9 @@ class Lane(asyncio.Protocol):
                 self._chunks.append(data)
                 self._size += len(data)
                 return
-            self._gone(Failure(Outcome.TOO_LARGE, "the answer does not end"), now)
+            self._gone(Failure(Outcome.TOO_LARGE, "the answer does not end"))
         elif strict.failure is not None:
-            self._gone(strict.failure, now)
+            self._gone(strict.failure)
         else:
             # Whole, and its end was the end of the connection.
             self.active = self.open = False
@@ -192,11 +192,11 @@ class Lane(asyncio.Protocol):
             self.status = strict.status
             self._owner.answered(self, now)
 
-    def _gone(self, failure: Failure, now: float) -> None:
+    def _gone(self, failure: Failure) -> None:
         active, self.active, self.open = self.active, False, False
         self._transport.abort()
         if active:
-            self._owner.failed(self, failure, now)
+            self._owner.failed(self, failure)
 
     # What the parser calls.
 

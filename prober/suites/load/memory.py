@@ -29,7 +29,7 @@ class Unseen:
 
 
 class MemorySource:
-    """Reads one figure at a time; keeps its connection, so that a target of many processes answers by one of them."""
+    """Reads one figure at a time; keeps its connection, so that of many processes always the same one answers."""
 
     def __init__(self, memory: Memory, config: Config, contract: Contract) -> None:
         self._memory = memory

@@ -1,4 +1,4 @@
-"""Follows what a load sent to its end: which accepted messages had their effect, then removes every row of them."""
+"""Follows what a load sent to its end: which accepted messages had their effect; then removes every row."""
 
 from __future__ import annotations
 

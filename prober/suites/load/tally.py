@@ -28,10 +28,10 @@ class Slot:
 
 @dataclass(slots=True)
 class Tally:
-    """All that was counted. `ordinals` are those of accepted messages; `kept` of any that may have arrived.
+    """All that was counted. `ordinals` are those of accepted messages.
 
-    `late` is how late (microseconds) messages of an open loop left behind their schedule, `lags` how late the event
-    loop was for a timer.
+    `late` is how late (microseconds) messages of an open loop left behind their schedule, `lags` how late the
+    event loop was for a timer.
     """
 
     slots: list[Slot] = field(default_factory=list)
