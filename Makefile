@@ -44,11 +44,12 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Programs of the distribution that some system tests need: promtool, PgBouncer, a Redis with TLS, Chromium …
+# Programs of the distribution that some tests need: promtool, Alertmanager, PgBouncer, a Redis with TLS,
+# libfaketime, systemd-analyze, nginx, wrk, hey, Chromium.
 tools:
 	@scripts/install-test-tools
 
-unit: $(VENV)/.dev
+unit: $(VENV)/.dev tools
 	$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) --ignore tests/system tests
 
 system: $(VENV)/.dev tools

@@ -1,4 +1,4 @@
-"""`prober drill redis|db SCENARIO`: breaks a service on purpose, under traffic, and says what the system made of it."""
+"""`prober drill redis|db SCENARIO`: breaks a service on purpose, under traffic, and says what came of it."""
 
 from __future__ import annotations
 

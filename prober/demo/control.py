@@ -1,9 +1,9 @@
 """The demo's control: breaks its PostgreSQL and its Redis for as long as whoever asked stays connected.
 
 JSON lines over a Unix socket in the demo's directory that only its owner may use: `{"do": "show"}`,
-`{"do": "inject", "service": "redis", "fault": "kill"}`, `{"do": "undo", "service": "redis"}`. Each is answered, when
-it is done, by `{"services": {NAME: {"running": …, "fault": …}}}` or `{"error": SENTENCE}`. A fault is undone when the
-connection that made it ends, also by `kill -9`; `undo` by anybody goes through.
+`{"do": "inject", "service": "redis", "fault": "kill"}`, `{"do": "undo", "service": "redis"}`. Each is answered,
+when it is done, by `{"services": {NAME: {"running": …, "fault": …}}}` or `{"error": SENTENCE}`. A fault is undone
+when the connection that made it ends, also by `kill -9`; `undo` by anybody goes through.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from prober.demo import procfs, sysv
 from prober.demo.procfs import Identity
 
+MODULE = "prober.demo.keeper"
 GRACE = 3.0  # seconds to end by oneself
 DEADLINE = 15.0  # seconds for everything: then it says what is left and exits
 MESSAGE_LIMIT = 65536  # bytes
@@ -87,15 +88,17 @@ class Estate:
     def _end_processes(self) -> None:
         deadline = time.monotonic() + DEADLINE
         family = procfs.tree(self._processes)
+        keepers = [process for process in family if is_keeper(process)]
         procfs.thaw(family)
         for process, stop_signal in self._processes.items():
             procfs.send(process, stop_signal)
         # Orphans have nobody left who would tell them to end.
         _kill(set(self._alive()) - set(family))
         procfs.wait_gone(family, GRACE)
-        while (alive := self._alive()) and time.monotonic() < deadline:
+        while (alive := set(self._alive()) - set(keepers)) and time.monotonic() < deadline:
             _kill(alive)
             procfs.wait_gone(alive, 0.5)
+        _kill(procfs.wait_gone(keepers, max(deadline - time.monotonic(), 0.0)))
 
     def _free_segments(self) -> list[int]:
         stuck = []
@@ -118,6 +121,18 @@ class Estate:
             for directory, inode in self._directories.items()
             if directory.is_dir() and inode in {None, directory.stat().st_ino}
         ]
+
+
+def is_keeper(process: Identity) -> bool:
+    """Whether it is the keeper of an owner that somebody owns: it ends by itself, once that one's estate has.
+
+    To be spared as long as possible: nobody else knows of all that there is to free.
+    """
+    try:
+        words = Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return MODULE.encode() in words
 
 
 def _kill(processes: Iterable[Identity]) -> None:

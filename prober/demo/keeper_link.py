@@ -83,7 +83,7 @@ class KeeperLink:
         with theirs:
             # -S: no site-packages, which it has no use for; it stays small.
             self._process = subprocess.Popen(  # noqa: S603 - a fixed argument list, no shell
-                [sys.executable, "-S", "-m", keeper.__name__, str(theirs.fileno()), str(os.getpid())],
+                [sys.executable, "-S", "-m", keeper.MODULE, str(theirs.fileno()), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

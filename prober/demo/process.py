@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from prober.demo import ports, procfs
-from prober.demo.keeper import Word
+from prober.demo.keeper import Word, is_keeper
 from prober.demo.keeper_link import KeeperLink
 from prober.demo.procfs import Identity
 from prober.demo.user import ServerError, User, obstacle, public_parent, unprivileged_user
@@ -98,10 +98,12 @@ class Child:
         procfs.thaw(family)
         self.signal(self.stop_signal)
         if await gone(family, timeout):
-            family += self.kill()
+            family += procfs.freeze([self.identity])
+            keepers = {process for process in family if is_keeper(process)}
             for process in family:
+                procfs.send(process, signal.SIGCONT if process in keepers else signal.SIGKILL)
+            for process in await gone(family, timeout):
                 procfs.send(process, signal.SIGKILL)
-            await gone(family, timeout)
         self._process.poll()
 
     def log_tail(self, lines: int = 40) -> str:

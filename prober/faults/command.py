@@ -19,7 +19,7 @@ TAIL = 500  # characters of what a command said that are repeated
 
 
 class CommandFault:
-    """One fault by a pair of commands; `check` ends with 0 when the service is well. `timeout` in seconds, each."""
+    """One fault by a pair of commands; `check` ends with 0 when all is well. `timeout` in seconds, each."""
 
     kind = DriverKind.COMMANDS
 

@@ -22,7 +22,7 @@ CONNECT_TIMEOUT = 10.0  # seconds; a server that is nearly full answers slowly
 LOCK_TIMEOUT = 5.0  # seconds to wait for those who write at this moment
 AT_ONCE = 8  # connections that are being opened
 REFILL = 0.1  # seconds between two looks whether the server takes one more
-# So long after the application's sessions were reset nobody waits between two looks (seconds): what they held is ours.
+# So long (seconds) after the application's sessions were reset nobody waits between two looks.
 GRAB = 1.0
 # Beside the time that is wanted, before the server ends a session by itself (seconds).
 MARGIN = 15.0

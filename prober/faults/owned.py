@@ -1,4 +1,4 @@
-"""Faults of the servers of a `prober demo`, by its control socket: killed, stopped, frozen, for as long as we hold.
+"""Faults of the servers of a `prober demo`, by its control socket: killed, stopped, frozen, as long as we hold.
 
 The demo itself undoes a fault when the connection that made it ends, so also when its maker is killed.
 """

@@ -1,4 +1,4 @@
-"""A Unix socket in a directory of ours that only its owner may use, and JSON lines over it from the asking side."""
+"""A Unix socket in a directory of ours that only its owner may use; and who asks over it, in JSON lines."""
 
 from __future__ import annotations
 

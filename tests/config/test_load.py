@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from prober.contract import SHIPPED as CONTRACTS
 from prober.contract import Contract
 from tests.config.examples import ENV, MINIMAL, SECRET, SHIPPED, SHIPPED_ENV
 
+NOBODY = 65534
 DEPLOYED = CONTRACTS / "whatsapp-ordering-system.yaml"
 
 
@@ -56,11 +60,26 @@ def test_a_file_below_a_file_cannot_be_read(tmp_path: Path) -> None:
     assert refused(file / "config.yaml").endswith("cannot be read: Not a directory")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
-def test_a_file_without_permission_cannot_be_read(tmp_path: Path) -> None:
-    file = written(tmp_path, MINIMAL)
-    file.chmod(0)
-    assert refused(file).endswith("cannot be read: Permission denied")
+def test_a_file_without_permission_cannot_be_read() -> None:
+    # Not in tmp_path: the ordinary user that root becomes here could not even enter it.
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
+        Path(directory).chmod(0o755)
+        file = written(Path(directory), MINIMAL)
+        file.chmod(0)
+        with ordinary_user():
+            assert refused(file).endswith("cannot be read: Permission denied")
+
+
+@contextlib.contextmanager
+def ordinary_user() -> Iterator[None]:
+    """Be nobody for a while where we are root, who may read every file."""
+    ours = os.geteuid()
+    if ours == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(ours)
 
 
 def test_a_huge_file_is_not_read_whole(tmp_path: Path) -> None:

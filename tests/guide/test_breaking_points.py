@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prober.guide.breaking_points import GAPS, GUIDE, RANK, BreakingPoint, bands, edges, measures_of, read, worst
@@ -119,6 +119,7 @@ def figures(measure: Measure) -> st.SearchStrategy[float]:
     )
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_every_figure_falls_to_exactly_one_row(data: st.DataObject) -> None:
     suite, measure = data.draw(st.sampled_from(JUDGED))
@@ -132,6 +133,7 @@ def test_every_figure_falls_to_exactly_one_row(data: st.DataObject) -> None:
     assert not point.gap or not any(value in each.range for each in matching if not each.gap)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_figure_past_an_edge_is_at_least_as_bad_as_the_edge_says(data: st.DataObject) -> None:
     suite, measure = data.draw(st.sampled_from(JUDGED))

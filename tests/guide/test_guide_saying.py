@@ -6,7 +6,7 @@ import math
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prober.guide.breaking_points import measures_of, read
@@ -49,6 +49,7 @@ def test_a_figure_in_words(measure: Measure, value: float | None, text: str) -> 
     assert say(measure, value) == text
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_what_is_said_falls_to_the_same_row(data: st.DataObject) -> None:
     suite = data.draw(st.sampled_from(list(Suite)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prober.guide.breaking_points import measures_of
@@ -140,6 +140,24 @@ def test_the_way_through_the_tree(suite: Suite, measures: dict[Measure, float], 
     assert decision.path[-1] == end
 
 
+@pytest.mark.parametrize(
+    ("suite", "measure", "edge", "below", "on", "above"),
+    [
+        (Suite.WEBHOOK_LOAD, Measure.RPS, 100.0, True, False, False),
+        (Suite.VENDOR_RACE, Measure.RACE_CONDITIONS, 0.0, None, False, True),
+        (Suite.REDIS_FAILURE, Measure.ERROR_RATE, 0.2, False, False, True),
+        (Suite.DB_RESTART, Measure.RECOVERY_TIME, 30.0, False, False, True),
+    ],
+)
+def test_the_tree_s_questions_at_their_edges(
+    suite: Suite, measure: Measure, edge: float, below: bool | None, on: bool, above: bool
+) -> None:
+    assert judge(suite, {measure: edge}).decisions[0].answer is on
+    assert judge(suite, {measure: math.nextafter(edge, math.inf)}).decisions[0].answer is above
+    if below is not None:
+        assert judge(suite, {measure: math.nextafter(edge, 0.0)}).decisions[0].answer is below
+
+
 def test_the_tree_stops_where_nothing_was_measured() -> None:
     path = judge(Suite.WEBHOOK_LOAD, {Measure.RPS: 700.0}).decisions[0].path
     assert path[-1].startswith("p99 latency: not answered, because")
@@ -167,6 +185,7 @@ def test_a_figure_that_cannot_be_is_an_error(value: float) -> None:
         judge(Suite.WEBHOOK_LOAD, {Measure.ERROR_RATE: value})
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_whatever_was_measured_is_judged_and_written(data: st.DataObject) -> None:
     suite = data.draw(st.sampled_from(list(Suite)))

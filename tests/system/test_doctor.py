@@ -522,9 +522,7 @@ async def test_a_queue_without_a_key_is_a_hint(stack: Stack) -> None:
     assert "queues.names" in walk.mends("redis.queues")
 
 
-@pytest.mark.skipif(
-    not installed() and "CI" not in os.environ, reason="needs PgBouncer: apt-get install pgbouncer"
-)
+@pytest.mark.skipif(not installed(), reason="needs PgBouncer: apt-get install pgbouncer")
 async def test_a_pooler_is_told_from_the_server(stack: Stack) -> None:
     pooler = PgBouncer(stack.owner, stack.directory / "pgbouncer", stack.postgres)
     await pooler.start()

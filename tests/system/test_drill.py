@@ -118,7 +118,9 @@ async def test_resilience_on_and_off(
 
 
 async def test_a_database_drill_counts_its_own_rollbacks(stack: Stack) -> None:
-    results, detail = complete(await drilled(stack.config_file, "db", "cascade", "--duration", "5s", "--rate", "8"))
+    results, detail = complete(
+        await drilled(stack.config_file, "db", "cascade", "--duration", "5s", "--rate", "8")
+    )
     assert [injection.fault for injection in detail.injections] == ["locks", "sessions", "kill"]
     assert detail.rollbacks is not None
     assert detail.rollbacks.transactions > 10

@@ -1,4 +1,4 @@
-"""However a drill ends, its fault is undone, whoever makes it: Ctrl-C, SIGTERM, `kill -9`, also of its guardian."""
+"""However a drill ends, its fault is undone, whoever made it: Ctrl-C, SIGTERM, `kill -9`, the machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SQL of the advice on a real PostgreSQL: it runs on its tables, and does what that of the guide fails to do."""
+"""The SQL of the advice on a real PostgreSQL: it runs on its tables, and holds where that of the guide fails."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator, MutableMapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -198,9 +197,7 @@ async def test_who_takes_the_lease_waits_for_the_writes_under_way(prepared: str)
         assert await taking is None
 
 
-@pytest.mark.skipif(
-    not pgbouncer.installed() and "CI" not in os.environ, reason="needs PgBouncer: apt-get install pgbouncer"
-)
+@pytest.mark.skipif(not pgbouncer.installed(), reason="needs PgBouncer: apt-get install pgbouncer")
 async def test_the_fence_holds_through_a_pooler_in_transaction_mode(
     owner: Owner, postgres: Postgres, prepared: str
 ) -> None:

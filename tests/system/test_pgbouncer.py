@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import asyncpg
 import pytest
 
@@ -14,7 +12,7 @@ from prober.demo.process import Owner
 from prober.demo.user import ServerError
 
 needs_pgbouncer = pytest.mark.skipif(
-    not pgbouncer.installed() and "CI" not in os.environ, reason="needs PgBouncer: apt-get install pgbouncer"
+    not pgbouncer.installed(), reason="needs PgBouncer: apt-get install pgbouncer"
 )
 
 

@@ -196,7 +196,7 @@ async def test_a_taken_port_of_our_own_choice_is_changed_and_a_given_one_is_not(
     assert given.port == chosen
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="root alone has servers that run as somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has servers that run as somebody else")
 async def test_a_directory_that_the_server_cannot_enter_is_refused_with_the_way_out(owner: Owner) -> None:
     private = owner.directory / "private"
     private.mkdir(mode=0o700)
@@ -206,7 +206,7 @@ async def test_a_directory_that_the_server_cannot_enter_is_refused_with_the_way_
     assert private.stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="root alone has servers that run as somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has servers that run as somebody else")
 @pytest.mark.parametrize("version", [16, 18])
 async def test_binaries_in_an_environment_closed_to_others_are_copied(
     owner: Owner, monkeypatch: pytest.MonkeyPatch, version: int

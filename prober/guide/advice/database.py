@@ -182,7 +182,8 @@ CONNECTION_ERRORS = Recommendation(
         "The guide takes P2002 for a connection error. P2002 is a violated unique constraint, here: a repeated "
         "message or a lost race, after which it would disconnect everybody, while real connection errors (P1001, "
         "P1002, P1008, P1017, P2024) pass by unhandled. $disconnect on the shared client also cuts off requests "
-        "that are well; the pool opens new sessions by itself. And $use is gone from current Prisma."
+        "that are well; the pool opens new sessions by itself. And $use is deprecated in Prisma 5, and gone from "
+        "later ones."
     ),
 )
 RECONNECT = Recommendation(

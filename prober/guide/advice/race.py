@@ -72,8 +72,12 @@ FOR_UPDATE = Recommendation(
             return routing.lockedWholesalerId === vendorId ? 'ALREADY_ACCEPTED' : 'LOST_RACE';
           }
           await tx.$executeRaw`
-            UPDATE vendor_routings SET "lockedWholesalerId" = ${vendorId}, "lockedAt" = now(),
-                   version = version + 1, "updatedAt" = now() WHERE id = ${routingId}`;
+            UPDATE vendor_routings SET "lockedWholesalerId" = ${vendorId}, "lockedAt" = now() AT TIME ZONE 'UTC',
+                   version = version + 1, "updatedAt" = now() AT TIME ZONE 'UTC' WHERE id = ${routingId}`;
+          await tx.$executeRaw`
+            UPDATE vendor_responses SET "responseType" = 'ACCEPT', "acceptedAt" = now() AT TIME ZONE 'UTC',
+                   "updatedAt" = now() AT TIME ZONE 'UTC'
+             WHERE "vendorRoutingId" = ${routingId} AND "wholesalerId" = ${vendorId}`;
           return 'LOCKED';
         });
         ```
@@ -82,7 +86,8 @@ FOR_UPDATE = Recommendation(
 
         ```sql
         -- deployed
-        UPDATE vendor_routings SET "lockedWholesalerId" = 'vendor', "lockedAt" = now(), "updatedAt" = now()
+        UPDATE vendor_routings SET "lockedWholesalerId" = 'vendor', "lockedAt" = now() AT TIME ZONE 'UTC',
+               version = version + 1, "updatedAt" = now() AT TIME ZONE 'UTC'
          WHERE id = 'routing' AND "lockedWholesalerId" IS NULL;
         ```
 

@@ -44,7 +44,8 @@ FALLBACK_QUEUE = Recommendation(
         ```
 
         A worker, in one transaction with the effect, takes what is due; `SKIP LOCKED` lets several of them work at
-        once, and a job that came by both ways is done once:
+        once. A worker that was handed a job by Redis deletes that one row in the same way, and does nothing where
+        there is none: so a job that came by both ways is done once.
 
         ```sql
         -- deployed
@@ -102,7 +103,7 @@ REDIS_BREAKER = Recommendation(
     """),
     corrected=(
         "The guide leaves the circuit open for 60000 ms: for up to a minute after Redis is back it is not used, "
-        "which by itself is a critical recovery time (> 30s) by the guide's own table."
+        "which alone can make a critical recovery time (> 30s) by the guide's own table."
     ),
 )
 WORKERS = Recommendation(

@@ -147,8 +147,9 @@ SLOW_QUERIES = Recommendation(
          WHERE backend_type = 'client backend' GROUP BY 1, 2, 3 ORDER BY 4 DESC;
         ```
 
-        Many in `Lock` wait for one another, many in `IO` for the disk. Few active sessions while requests are
-        slow: the application waits for its own pool (Prisma: P2024) or for its event loop.
+        (`ALTER SYSTEM RESET log_min_duration_statement` ends the logging.) Many in `Lock` wait for one another,
+        many in `IO` for the disk. Few active sessions while requests are slow: the application waits for its own
+        pool (Prisma: P2024) or for its event loop.
     """),
 )
 REPLICAS = Recommendation(
@@ -226,7 +227,7 @@ BREAKER = Recommendation(
     """),
     corrected=(
         "The guide keeps the circuit open for 30000 ms. It then refuses for up to 30 s after the dependency is "
-        "back, which by itself misses the guide's own targets (Redis back within 5 s, database within 10 s)."
+        "back, which alone can miss the guide's own targets (Redis back within 5 s, database within 10 s)."
     ),
 )
 RETRIES = Recommendation(
@@ -243,9 +244,9 @@ RETRIES = Recommendation(
         All attempts together have to end within Twilio's 15 s.
     """),
     corrected=(
-        "The guide retries everything, in step. Only what may happen twice may be repeated (a write under its "
-        "idempotency key); without jitter all clients come back at the same instant and knock the dependency over "
-        "again."
+        "The guide says neither what may be repeated nor that delays need jitter. Only what may happen twice may "
+        "be repeated (a write under its idempotency key); without jitter all of them come back at the same "
+        "instant and knock the dependency over again."
     ),
 )
 TIMEOUTS = Recommendation(

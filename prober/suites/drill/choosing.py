@@ -1,4 +1,4 @@
-"""By whose hand each fault of a drill is made here, or why it cannot be. Pure, but for the drivers that it makes."""
+"""By whose hand each fault of a drill is made here, or why it cannot be. Pure, but for the drivers it makes."""
 
 from __future__ import annotations
 

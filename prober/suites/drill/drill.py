@@ -22,10 +22,9 @@ from prober.faults.guardian import Guardian
 from prober.faults.ledger import Ledger, LedgerError
 from prober.faults.undoing import undo_standing
 from prober.outcome import Ending, Service
-from prober.probes.base import Run
 from prober.probes.marks import Marks
 from prober.probes.synthetic import NOBODYS_NUMBER, Mark
-from prober.probes.webhook_message import Messages, WebhookSettings
+from prober.probes.witness import Witness
 from prober.suites.drill import figures
 from prober.suites.drill.breaking import Breaking
 from prober.suites.drill.choosing import Chosen, Wanted, check_place, choose, through_proxies
@@ -36,6 +35,10 @@ from prober.suites.drill.service_watch import ServiceWatch, ended_at
 from prober.suites.drill.telling import Telling, summed_up
 from prober.suites.drill.traffic import Traffic
 from prober.suites.drill.transactions import Transactions
+from prober.suites.ledger import Ledger as MessageLedger
+from prober.suites.load.messages import Ids, Sender
+from prober.suites.load.reconciling import remove_rows
+from prober.suites.load.rows import Rows
 from prober.suites.observing import BacklogSource
 from prober.suites.results_drill import DrillDetail, Injection, Rollbacks
 from prober.suites.running import CouldNotRunError, Measured, Session, UsageError
@@ -93,8 +96,8 @@ class Drill:
         """Do it. Raises CouldNotRunError and UsageError; nothing stands then that we have made."""
         if self._scenario.before * self._rate < 1 or self._scenario.during * self._rate < 1:
             raise UsageError(
-                f"{self._scenario.before:g} s before and {self._scenario.during:g} s during the fault are too short "
-                f"for {self._rate:g} messages a second; raise --duration, --scale or --rate"
+                f"{self._scenario.before:g} s before and {self._scenario.during:g} s during the fault are too "
+                f"short for {self._rate:g} messages a second; raise --duration, --scale or --rate"
             )
         check_place(self._config, self._service)
         wanted = Wanted(
@@ -148,41 +151,68 @@ class Drill:
             raise CouldNotRunError(
                 "no database is configured (probes.database): nothing could be followed to its end"
             )
-        marks = Marks(witness, f"{self._config.instance}/drill")
         watch = ServiceWatch(way, self._contract, self._service)
-        following = Following(self._config, self._contract, marks, watch.service_time)
+        following = Following(
+            self._config, self._contract, Marks(witness, f"{self._config.instance}/drill"), watch.service_time
+        )
         parts = _Parts(
             watch=watch,
             following=following,
-            traffic=self._traffic(marks, following),
+            traffic=self._traffic(following),
             transactions=self._transactions(),
             backlog=self._backlog(),
         )
         try:
-            return await self._beside(parts, breaking, chosen)
+            return await self._beside(parts, breaking, chosen, witness)
         finally:
             if parts.backlog is not None:
                 parts.backlog.close()
             await witness.close()
 
-    def _traffic(self, marks: Marks, following: Following) -> Traffic:
+    def _traffic(self, following: Following) -> Traffic:
         section, target = self._config.probes.webhook, self._config.target
-        settings = WebhookSettings(
-            mode=section.mode,
+        client = target_client(self._config)
+        sender = Sender(
+            contract=self._contract.webhook,
+            endpoint=client.endpoint,
             public_url=target.public_url,
             auth_token=target.auth_token.get_secret_value(),
             account_sid=target.account_sid,
-            from_number=section.from_number or NOBODYS_NUMBER,
+            from_number=self._from_number,
         )
-        client = target_client(self._config)
         return Traffic(
-            Messages(self._contract.webhook, settings, Mark(self._config.instance), client.endpoint, marks),
+            sender,
+            self._ids,
             client,
             routes_of(self._config, self._contract),
-            run=Run(id=self._session.run_id, started=self._session.started, timeout=section.timeout),
+            started=self._session.started,
+            mode=section.mode,
             rate=self._rate,
+            timeout=section.timeout,
             accepted=following.accepted,
         )
+
+    @property
+    def _ids(self) -> Ids:
+        return Ids(Mark(self._config.instance), self._session.run_id)
+
+    @property
+    def _from_number(self) -> str:
+        return self._config.probes.webhook.from_number or NOBODYS_NUMBER
+
+    def _ledger_of_messages(self) -> MessageLedger:
+        try:
+            return MessageLedger(
+                self._config.data_dir,
+                instance=self._config.instance,
+                run_id=self._session.run_id,
+                mode=self._config.probes.webhook.mode,
+                from_number=self._from_number,
+            )
+        except OSError as error:
+            raise CouldNotRunError(
+                f"{error.filename}: {error.strerror}; what is sent is written down first"
+            ) from None
 
     def _transactions(self) -> Transactions | None:
         direct, pooled = database_addresses(self._config.probes.database)
@@ -195,7 +225,9 @@ class Drill:
         redis = self._config.probes.redis
         return BacklogSource(redis_address(redis), self._config, self._contract) if redis.enabled else None
 
-    async def _beside(self, parts: _Parts, breaking: Breaking, chosen: Sequence[Chosen]) -> Measured:
+    async def _beside(
+        self, parts: _Parts, breaking: Breaking, chosen: Sequence[Chosen], witness: Witness
+    ) -> Measured:
         """The drill itself, with everything that watches at work beside it."""
         async with _at_work(parts.watch.forever(), parts.following.forever()):
             well, _ = await asyncio.gather(parts.watch.all_well(WELL_TIMEOUT), breaking.guard())
@@ -207,9 +239,12 @@ class Drill:
                 f"{self._scenario.before:g} s before, {self._scenario.during:g} s under the fault, "
                 f"{self._scenario.after:g} s after, {self._rate:g} messages a second"
             )
-            await parts.traffic.prepare(messages_of(self._scenario, self._rate))
+            ledger = self._ledger_of_messages()
             rollbacks: Rollbacks | None = None
             try:
+                await parts.traffic.prepare(
+                    messages_of(self._scenario, self._rate), ledger, witness, self._contract.webhook
+                )
                 for each in chosen:
                     if each.step.aside:
                         await breaking.make(each)
@@ -223,10 +258,10 @@ class Drill:
                 raise  # whoever wants to leave at once leaves the faults to the guardian
             except BaseException:
                 await self._undone(breaking)
-                await self._clean(parts)
+                await self._clean(parts, witness, ledger)
                 raise
             await self._undone(breaking)
-            await self._clean(parts)
+            await self._clean(parts, witness, ledger)
         return self._measured(parts, breaking, end, rollbacks)
 
     async def _traffic_flows(self, parts: _Parts, breaking: Breaking, chosen: Sequence[Chosen]) -> float:
@@ -334,17 +369,18 @@ class Drill:
             except TimeoutError:
                 return
 
-    async def _clean(self, parts: _Parts) -> None:
-        """Remove every row of ours."""
-        traffic = parts.traffic
-        refused = {sent.message_sid for sent in traffic.sent if sent.code is not None and 400 <= sent.code < 500}
-        unsent = {message.message_sid for message in traffic.awaited[traffic.begun + traffic.held_up :]}
-        why = await parts.following.remove(traffic.awaited, frozenset(refused | unsent))
-        if why:
-            self._notes.append(
-                f"rows of this drill could not be removed ({why}); a daemon, or `prober cleanup` after "
-                "cleanup.orphan_age, removes them by their marks"
-            )
+    async def _clean(self, parts: _Parts, witness: Witness, ledger: MessageLedger) -> None:
+        """Remove every row of ours; where one may still come, the ledger stays for a later sweep."""
+        mode = self._config.probes.webhook.mode
+        rows = Rows(self._contract.webhook, witness, self._ids, mode, self._from_number)
+        removal = await remove_rows(rows, parts.traffic.prepared)
+        certain = parts.following.all_known and all(sent.code is not None for sent in parts.traffic.sent)
+        if removal.left == 0 and certain:
+            ledger.forget()
+            return
+        ledger.close()
+        why = removal.why or "of some messages something may still come"
+        self._notes.append(f"{why}; a daemon, or `prober cleanup`, looks for rows of this drill once more")
 
     def _measured(self, parts: _Parts, breaking: Breaking, end: float, rollbacks: Rollbacks | None) -> Measured:
         times, sent, fates = self._times, parts.traffic.sent, parts.following.fates
@@ -404,9 +440,9 @@ class Drill:
         traffic = parts.traffic
         notes = [
             *self._notes,
-            f"a message was due every {1 / self._rate:.2f} s: so fine is the time at which the webhook path was back",
-            "recovered is who serves again: the later of the service and the webhook path, from the moment when the "
-            "fault began to be undone",
+            f"a message was due every {1 / self._rate:.2f} s: so fine is the time when the webhook path was back",
+            "recovered is who serves again: the later of the service and the webhook path, from the moment when "
+            "the fault began to be undone",
         ]
         if rollbacks is not None:
             notes.append(rollbacks.sentence)
@@ -415,7 +451,9 @@ class Drill:
         if not parts.following.visible:
             notes.append("effects are not observable in this mode: an accepted message counts as a success")
         if parts.backlog is not None and any(read is None for _, read in self._times.looks):
-            notes.append("while Redis did not answer its queues could not be counted; jobs kept elsewhere are no part")
+            notes.append(
+                "while Redis did not answer its queues could not be counted; jobs kept elsewhere are no part"
+            )
         if _outage_unseen(parts.watch, self._times):
             notes.append(f"{self._service} itself never failed by our own probes, who kept the sessions they had")
         if traffic.held_up:

@@ -11,15 +11,13 @@ from prober.config.model import Config
 from prober.contract import Contract
 from prober.event import WebhookSettled
 from prober.outcome import Settlement
-from prober.probes.effects import BATCH, EffectWatch, grouped, query_values
+from prober.probes.effects import EffectWatch
 from prober.probes.marks import Marks
-from prober.probes.witness import NotAskable
 from prober.result import AwaitedWebhook
 from prober.suites.drill.figures import Fate
 
 # Beside the deadline of service time: a message whose end is not known by then is not known (seconds).
 PATIENCE = 30.0
-REMOVE_TIMEOUT = 5.0
 
 
 class Following:
@@ -31,7 +29,6 @@ class Following:
         webhook = config.probes.webhook
         self._deadline = webhook.processing_deadline
         self._contract = contract.webhook
-        self._marks = marks
         self._watch = EffectWatch(
             contract.webhook,
             marks,
@@ -70,37 +67,20 @@ class Following:
                     self._news.clear()
                     await self._news.wait()
 
-    async def remove(self, everything: Sequence[AwaitedWebhook], certain: frozenset[str]) -> str:
-        """Remove the rows of all these; the reason where that cannot be done now, "" where it was.
-
-        The marks of those that are not `certain` stay: what arrives of them later is removed by their marks, by a
-        daemon or by `prober cleanup`.
-        """
-        known = certain | {sid for sid, fate in self.fates.items() if fate.settlement is not Settlement.LOST}
-        try:
-            for group in grouped(everything):
-                for first in range(0, len(group), BATCH):
-                    await self._remove(group[first : first + BATCH], known)
-        except NotAskable as why:
-            return why.detail
-        return ""
-
-    async def _remove(self, group: Sequence[AwaitedWebhook], known: frozenset[str] | set[str]) -> None:
-        cleanup = self._contract.traces(group[0].mode).cleanup
-        done = [message for message in group if message.message_sid in known]
-        others = [message for message in group if message.message_sid not in known]
-        if done:
-            sids = [message.message_sid for message in done]
-            await self._marks.remove_messages(sids, cleanup, query_values(done), timeout=REMOVE_TIMEOUT)
-        if others:
-            await self._marks.witness.run(cleanup, query_values(others), timeout=REMOVE_TIMEOUT)
+    @property
+    def all_known(self) -> bool:
+        """Whether every accepted message has had its effect, so that nothing of them can come any more."""
+        return all(
+            (fate := self.fates.get(sid)) is not None and fate.settlement in (Settlement.DONE, Settlement.LATE)
+            for sid in self._accepted
+        )
 
     async def settled(self, event: WebhookSettled, message: AwaitedWebhook) -> None:
         """How the wait for one effect ended."""
         seen = None if event.delay is None or message.accepted is None else message.accepted.mono + event.delay
         before, settlement = self.fates.get(message.message_sid), event.settlement
         if settlement is Settlement.NOT_KNOWN and event.effects:
-            # Its effect was there as soon as the database could be asked, after its deadline: it has come to its end.
+            # Its effect was there as soon as the database could be asked: that is an end, though a late one.
             settlement = Settlement.LATE
         effects = max(event.effects, 0 if before is None else before.effects)
         self.fates[message.message_sid] = Fate(settlement=settlement, seen=seen, effects=effects)

@@ -1,4 +1,4 @@
-"""What a drill says: sentences on stderr as it goes, how far it is, and in the end what happened in one sentence."""
+"""What a drill says: sentences on stderr as it goes, how far it is, and in the end what happened in one."""
 
 from __future__ import annotations
 
