@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -20,7 +21,7 @@ from prober.faults.ledger import Ledger
 from prober.outcome import Ending
 from tests.system.commanding import prober
 from tests.system.daemon_stack import change_config
-from tests.system.drilling import Drilling, drillable_stack
+from tests.system.drilling import Drilling, drillable_stack, drilled
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LONG = ("--duration", "8s", "--rate", "3")
@@ -82,10 +83,10 @@ async def well(stack: Stack) -> bool:
     return not locks and not Ledger(stack.data_dir).entries()
 
 
-async def broken(kind: Kind, stack: Stack) -> Drilling:
+async def broken(kind: Kind, stack: Stack, *words: str) -> Drilling:
     """A drill whose fault is in force."""
     _pid_file(stack).write_text(str(stack.redis.pid), encoding="ascii")
-    drilling = await Drilling.begin(stack.config_file, *kind.words, *LONG)
+    drilling = await Drilling.begin(stack.config_file, *kind.words, *LONG, *words)
     await drilling.says("the fault is in force")
     assert Ledger(stack.data_dir).entries()
     return drilling
@@ -133,11 +134,12 @@ async def test_the_whole_machine_dies_and_the_next_command_undoes_it(stack: Stac
 
 
 async def test_another_drill_waits_for_its_turn(stack: Stack) -> None:
-    drilling = await broken(KINDS["proxy"], stack)
-    second = await (await Drilling.begin(stack.config_file, "db", "slow", *LONG)).end()
+    drilling = await broken(KINDS["proxy"], stack, "--duration", "24s")
+    second, said = await asyncio.gather(
+        drilled(stack.config_file, "db", "slow", *LONG), prober(stack.config_file, "cleanup")
+    )
     assert second.code == 3
     assert "another drill is under way" in second.told
-    said = await prober(stack.config_file, "cleanup")
     assert "prober cleanup: a drill is under way, or is being undone: connections refused" in said.err
     drilling.signal(signal.SIGTERM)
     await drilling.end()

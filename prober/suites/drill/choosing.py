@@ -56,7 +56,7 @@ def check_place(config: Config, service: Service) -> None:
     if environment is Environment.PRODUCTION:
         raise CouldNotRunError("a drill never runs against production, whatever the flags")
     far = [f"{name} ({host})" for name, host in _hosts(config).items() if not is_loopback(host)]
-    has_commands = any(getattr(drills, fault, None) is not None for fault in FaultKind)
+    has_commands = any(isinstance(getattr(drills, key), FaultCommands) for key in type(drills).model_fields)
     if far and not (environment is Environment.STAGING and has_commands):
         raise CouldNotRunError(
             f"{', '.join(far)} is not on this machine; a drill breaks something elsewhere only where "
@@ -131,8 +131,8 @@ def _driver(config: Config, contract: Contract, kind: FaultKind, wanted: Wanted)
     drills = _drills(config, wanted.service)
     if kind in (FaultKind.SESSIONS, FaultKind.LOCKS, FaultKind.KEYS):
         return _client(config, contract, kind, wanted)
-    commands: FaultCommands | None = getattr(drills, kind, None)
-    if commands is not None:
+    commands = getattr(drills, kind, None)
+    if isinstance(commands, FaultCommands):
         return CommandFault(
             kind,
             wanted.service,
