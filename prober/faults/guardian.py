@@ -2,8 +2,8 @@
 
 `python -m prober.faults.guardian CONFIG LOCK_FD`: says `ready` on stdout, waits for the end of its stdin (which
 the drill holds open), then undoes whatever the ledger still names and says so on stderr. It holds the ledger's
-lock with the drill, so that nobody steps in between. What ends the drill must not end it: it ignores SIGINT, SIGTERM
-and SIGHUP, and lives in a session of its own.
+lock with the drill, so that nobody steps in between. What ends the drill must not end it: it ignores SIGINT,
+SIGTERM and SIGHUP, and lives in a session of its own.
 """
 
 from __future__ import annotations

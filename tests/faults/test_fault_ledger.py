@@ -1,4 +1,4 @@
-"""The ledger of faults: on disk before they are made, believed only from our own hand, locked while a drill lives."""
+"""The ledger of faults: believed only from our own hand, and locked while a drill or its guardian lives."""
 
 from __future__ import annotations
 

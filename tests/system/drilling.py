@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from prober.demo import procfs
 from prober.demo.process import Owner
 from prober.demo.stack import Stack
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.record import Kind
+from prober.faults.conditions import CLEAR
+from prober.faults.ledger import Ledger
 from prober.suites.results import Results, read
 from tests.system.daemon_stack import WIDE_CAP
 
@@ -126,3 +129,22 @@ async def recorded(stack: Stack, run_id: str) -> Recorded:
             lost=await of(Kind.LOST),
             processed=await of(Kind.PROCESSED),
         )
+
+
+async def well(stack: Stack) -> bool:
+    """Whether nothing is broken, asked of the servers, the proxies and the ledger themselves."""
+    if not stack.redis.running or not stack.postgres.running:
+        return False
+    if any(stat.stopped for stat in procfs.everyone() if stat.identity.pid == stack.redis.pid):
+        return False
+    for proxy in (stack.redis_proxy, stack.database_proxy):
+        if (await proxy.state()).conditions != CLEAR:
+            return False
+    connection = await stack.postgres.connect("orders", timeout=5)
+    try:
+        locks = await connection.fetchval(
+            "SELECT count(*) FROM pg_locks WHERE mode = 'ExclusiveLock' AND relation IS NOT NULL"
+        )
+    finally:
+        await connection.close()
+    return not locks and not Ledger(stack.data_dir).entries()

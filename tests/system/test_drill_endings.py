@@ -16,12 +16,11 @@ import pytest_asyncio
 from prober.demo import procfs
 from prober.demo.process import Owner
 from prober.demo.stack import Stack
-from prober.faults.conditions import CLEAR
 from prober.faults.ledger import Ledger
 from prober.outcome import Ending
 from tests.system.commanding import prober
 from tests.system.daemon_stack import change_config
-from tests.system.drilling import Drilling, drillable_stack, drilled
+from tests.system.drilling import Drilling, drillable_stack, drilled, well
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LONG = ("--duration", "8s", "--rate", "3")
@@ -62,25 +61,6 @@ def _by_commands(document: dict[str, Any], stack: Stack) -> None:
 
 def _pid_file(stack: Stack) -> Path:
     return stack.directory / "redis.pid"
-
-
-async def well(stack: Stack) -> bool:
-    """Whether nothing is broken, asked of the servers, the proxies and the ledger themselves."""
-    if not stack.redis.running or not stack.postgres.running:
-        return False
-    if any(stat.stopped for stat in procfs.everyone() if stat.identity.pid == stack.redis.pid):
-        return False
-    for proxy in (stack.redis_proxy, stack.database_proxy):
-        if (await proxy.state()).conditions != CLEAR:
-            return False
-    connection = await stack.postgres.connect("orders", timeout=5)
-    try:
-        locks = await connection.fetchval(
-            "SELECT count(*) FROM pg_locks WHERE mode = 'ExclusiveLock' AND relation IS NOT NULL"
-        )
-    finally:
-        await connection.close()
-    return not locks and not Ledger(stack.data_dir).entries()
 
 
 async def broken(kind: Kind, stack: Stack, *words: str) -> Drilling:

@@ -29,8 +29,8 @@ class UnavailableError(Exception):
     """A dependency did not answer; whether it did what was asked is not known."""
 
 
-# The server is gone, going, coming, full, or never answered. RuntimeError: what uvloop raises out of asyncpg when a
-# connection that was just made is closed already.
+# The server is gone, going, coming, full, or never answered. RuntimeError: what uvloop raises out of asyncpg when
+# a connection that was just made is closed already.
 CONNECTION_ERRORS = (
     RuntimeError,
     OSError,
