@@ -21,7 +21,7 @@ from prober.faults.driver import FaultError
 from prober.faults.guardian import Guardian
 from prober.faults.ledger import Ledger, LedgerError
 from prober.faults.undoing import undo_standing
-from prober.outcome import Ending, Service
+from prober.outcome import Ending, Measure, ProbeName, Service
 from prober.probes.marks import Marks
 from prober.probes.synthetic import NOBODYS_NUMBER, Mark
 from prober.probes.witness import Witness
@@ -414,6 +414,9 @@ class Drill:
         measures, why_not = figures.measures_of(
             self._service, phases, backlog, recovery, rollbacks, gave_up_after=gave_up_after
         )
+        # The guide's budgets are of a system that is well: what comes before the fault.
+        for measure, probe in ((Measure.DATABASE_P99, ProbeName.DATABASE), (Measure.QUEUE_P99, ProbeName.REDIS)):
+            measures[measure] = figures.percentile(parts.watch.operations(probe, times.fault or end), 99)
         sentence = summed_up(self._service, self._scenario.name, phases, recovery, followed)
         return Measured(
             measures=measures,

@@ -17,7 +17,7 @@ from prober.judge.service_clock import ServiceClock
 from prober.judge.win_rate import RaceWindow
 from prober.outcome import OutageState, ProbeName, Service
 from prober.probes.base import Unrestricted
-from prober.result import AwaitedWebhook
+from prober.result import AwaitedWebhook, DatabaseResult, RedisResult
 
 PROBE_OF = {Service.REDIS: ProbeName.REDIS, Service.DATABASE: ProbeName.DATABASE}
 # Without a direct way the pooler is what can be asked.
@@ -54,6 +54,7 @@ class ServiceWatch:
         self._good: set[ProbeName] = set()
         self._last_bad = ""
         self._news = asyncio.Event()
+        self._operations: dict[ProbeName, list[tuple[float, float]]] = {}  # when, and how long
         self.outages: list[Outage] = []  # of the service that is broken; those that are over
 
     @property
@@ -69,6 +70,10 @@ class ServiceWatch:
     def service_time(self) -> float:
         """Seconds during which no service was down."""
         return self._clock.read(time.monotonic())
+
+    def operations(self, probe: ProbeName, before: float) -> list[float]:
+        """How long (seconds) its operations took that were answered rightly, and begun before that instant."""
+        return [each for at, each in self._operations.get(probe, ()) if at < before]
 
     async def forever(self) -> None:
         """Probe until cancelled."""
@@ -120,6 +125,9 @@ class ServiceWatch:
 
     def _publish(self, event: Event) -> None:
         if isinstance(event, ProbeRan):
+            if isinstance(event.result, RedisResult | DatabaseResult):
+                times = self._operations.setdefault(event.result.probe, [])
+                times += [(event.result.started.mono, each) for each in event.result.operations.values()]
             if event.result.ok:
                 self._good.add(event.result.probe)
             else:
