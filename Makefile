@@ -44,8 +44,8 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Programs of the distribution that some tests need: promtool, Alertmanager, PgBouncer, a Redis with TLS,
-# libfaketime, systemd-analyze, nginx, wrk, hey, Chromium.
+# Programs of the distribution that tests and measurements need: promtool, Alertmanager, PgBouncer, a Redis with TLS,
+# libfaketime, systemd-analyze, Chromium; nginx, wrk and hey for `make bench`.
 tools:
 	@scripts/install-test-tools
 
@@ -72,6 +72,7 @@ generated: $(VENV)/.dev
 	$(BIN)/prober metrics --markdown > docs/metrics.md
 	$(BIN)/python -m prober.guide.doc > docs/breaking-points.md
 	$(BIN)/python -m prober.doctor.grants_doc docs/deploying.md
+	$(BIN)/python -m prober.suites.report.schema docs
 
 # Pins and hashes alone: no address of where they came from.
 lock: $(VENV)/.dev

@@ -1,4 +1,4 @@
-"""The load engine beside wrk, hey and Locust: messages per CPU second of the client, and the tail at 500 connections.
+"""The load engine beside wrk, hey and Locust: messages per CPU second of the client, and the tail.
 
 One nginx on loopback answers all of them. Ours is the whole command, and like Locust it sends unique, signed
 messages, built while it sends; wrk and hey send one fixed request of the same size again and again.
@@ -108,10 +108,9 @@ class Bench:
 
     async def ours(self, connections: int) -> Run:
         """The whole command; its CPU is what it says of its own, from the first message to the last."""
-        out, _ = await run(
-            [sys.executable, "-m", "prober", "load", SCENARIOS[connections], "--json", "--processes", "1"]
-            + ["--config", str(self.config), "--duration", f"{SECONDS}s", "--output", "ours.json"],
-            self.directory,
+        out, _ = await self._run(
+            *(sys.executable, "-m", "prober", "load", SCENARIOS[connections], "--json", "--processes", "1"),
+            *("--config", str(self.config), "--duration", f"{SECONDS}s", "--output", "ours.json"),
         )
         detail = json.loads(out)["detail"]
         latency, generator = detail["latency"], detail["generator"]
@@ -122,29 +121,26 @@ class Bench:
         script = self.directory / "post.lua"
         headers = "\n".join(f"wrk.headers[{name!r}] = {value!r}" for name, value in self.headers.items())
         script.write_text(f'wrk.method = "POST"\nwrk.body = {self.body!r}\n{headers}\n', encoding="utf-8")
-        out, cpu = await run(
-            ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency", "-s", str(script), self.url],
-            self.directory,
+        out, cpu = await self._run(
+            *("wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency", "-s", str(script), self.url),
         )
         return Run(int(found(r"(\d+) requests in", out)), cpu, in_seconds(found(r"99%\s+(\S+)", out)))
 
     async def hey(self, connections: int) -> Run:
         """One core."""
         headers = [part for name, value in self.headers.items() for part in ("-H", f"{name}: {value}")]
-        out, cpu = await run(
-            ["hey", "-z", f"{SECONDS}s", "-c", str(connections), "-cpus", "1", "-m", "POST", *headers]
-            + ["-T", self.headers["Content-Type"], "-d", self.body, self.url],
-            self.directory,
+        out, cpu = await self._run(
+            *("hey", "-z", f"{SECONDS}s", "-c", str(connections), "-cpus", "1", "-m", "POST", *headers),
+            *("-T", self.headers["Content-Type"], "-d", self.body, self.url),
         )
         return Run(int(found(r"\[200\]\s+(\d+) responses", out)), cpu, float(found(r"99% in (\S+) secs", out)))
 
     async def locust(self, connections: int) -> Run:
         """One process; its CPU is what its worker counts, from the first message to the last."""
         file = self.directory / "locust.json"
-        await run(
-            [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary"]
-            + ["--users", str(connections), "--spawn-rate", str(connections), "--run-time", str(SECONDS)],
-            self.directory,
+        await self._run(
+            *(sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary"),
+            *("--users", str(connections), "--spawn-rate", str(connections), "--run-time", str(SECONDS)),
             PROBER_CONFIG=str(self.config),
             PROBER_LOCUST_OUTPUT=str(file),
         )
@@ -160,26 +156,25 @@ class Bench:
                 return Run(total, portion["cpu_seconds"], micros / 1e6)
         raise AssertionError("Locust has sent nothing")
 
+    async def _run(self, *command: str, **environment: str) -> tuple[str, float]:
+        """The output of a command, and the CPU seconds that it took."""
+        return await asyncio.to_thread(run, command, self.directory, {**os.environ, **environment})
 
-async def run(command: Sequence[str], directory: Path, **environment: str) -> tuple[str, float]:
-    """The output of a command, and the CPU seconds that it took."""
 
-    def work() -> tuple[str, float]:
-        with (directory / "out").open("w+") as out:
-            process = subprocess.Popen(
-                command,
-                cwd=directory,
-                stdout=out,
-                stderr=subprocess.DEVNULL,
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, **environment},
-            )
-            _, _, used = os.wait4(process.pid, 0)
-            process.returncode = 0
-            out.seek(0)
-            return out.read(), used.ru_utime + used.ru_stime
-
-    return await asyncio.to_thread(work)
+def run(command: Sequence[str], directory: Path, environment: Mapping[str, str]) -> tuple[str, float]:
+    with (directory / "out").open("w+") as out:
+        process = subprocess.Popen(
+            command,
+            cwd=directory,
+            stdout=out,
+            stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+            env=dict(environment),
+        )
+        _, _, used = os.wait4(process.pid, 0)
+        process.returncode = 0
+        out.seek(0)
+        return out.read(), used.ru_utime + used.ru_stime
 
 
 def found(pattern: str, text: str) -> str:

@@ -159,6 +159,12 @@ def given_back(cap: Cap, usage: Usage, demand: Demand, *, webhook_sent: int, now
     )
 
 
+def exchanged(cap: Cap, usage: Usage, new: Cap, now: float) -> Usage:
+    """The usage under another rate: as many tokens are taken as before, and they come back at the new one."""
+    taken_now = max(0.0, usage.full_at - now) * cap.rate
+    return replace(usage, full_at=now + taken_now / new.rate)
+
+
 def _full_after(cap: Cap, usage: Usage, total: int, now: float) -> float:
     """When the bucket would be full again after `total` more tokens (the generic cell rate algorithm)."""
     return max(usage.full_at, now) + total / cap.rate

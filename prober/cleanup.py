@@ -31,6 +31,7 @@ from prober.publish.journal.backlog import Write
 from prober.publish.journal.file import JournalFile
 from prober.result import AwaitedWebhook
 from prober.suites.load.sweeping import sweep_dead_runs
+from prober.suites.presence import suite_lives
 
 ASK_TIMEOUT = 10.0
 # How long (seconds) after its timeout a run may still have a key of its own.
@@ -143,6 +144,7 @@ class _Cleanup:
         self._journal = journal
         self._holder = holder
         self._dry_run = dry_run
+        self._suite_dead = False
         self._mark = Mark(config.instance)
         probes = config.probes
         self._limits = Limits.of(
@@ -156,8 +158,12 @@ class _Cleanup:
         try:
             # Before the journal: what is marked later is in it by then.
             found = await marks.found(timeout=ASK_TIMEOUT)
+            # After the marks were read: a suite that begins later has none among them.
+            self._suite_dead = not suite_lives(self._config.data_dir)
             left = Left() if self._journal is None else self._journal.ask(_question())
-            orders = await self._orders(witness, marks, _orders(self._of_journal(left), found, marks))
+            orders = await self._orders(
+                witness, marks, _orders(self._of_journal(left), found, marks, suite_dead=self._suite_dead)
+            )
             messages = await self._messages(marks, _messages(self._of_journal(left), found, marks))
             messages = await self._with_loads(messages, witness)
         except NotAskable as why:
@@ -286,13 +292,15 @@ def _question() -> partial[Left]:
     return partial(read_left, now=now(), boot_id=read_boot_id())
 
 
-def _orders(known: Iterable[_Thing], found: FoundMarks, marks: Marks) -> list[_Thing]:
+def _orders(known: Iterable[_Thing], found: FoundMarks, marks: Marks, *, suite_dead: bool) -> list[_Thing]:
     """Every order that may stand, from the journal and from the marks; the age by the database's clock."""
     things = {thing.order.id: thing for thing in known if thing.order is not None}
     for mark in found.marks:
         if mark.order is not None:
-            things[mark.id] = _marked(things.get(mark.id), mark.age, mark.kind, marks.are_of(mark.owner))
-            things[mark.id] = replace(things[mark.id], order=mark.order)
+            dead = suite_dead and marks.are_of_suite(mark.owner)
+            thing = _marked(things.get(mark.id), mark.age, mark.kind, dead or marks.are_of(mark.owner))
+            trace = replace(thing.trace, dead=True) if dead else thing.trace
+            things[mark.id] = replace(thing, trace=trace, order=mark.order)
     return _as_marked(things.values(), found)
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 from prober.clock import Instant
 from prober.outcome import (
+    Ending,
+    Measure,
     OutageState,
     Outcome,
     ProbeName,
@@ -19,6 +21,9 @@ from prober.outcome import (
     Settlement,
     SkipReason,
     Standing,
+    Suite,
+    SuiteSkip,
+    Verdict,
     Violation,
 )
 from prober.result import Result
@@ -49,6 +54,51 @@ class Outage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteFinished:
+    """The results of one run of a suite, without their detail; in the journal before this event exists.
+
+    `measures` has what was measured, `verdicts` what the guide says of it; times are Unix time, `duration`
+    seconds.
+    """
+
+    run_id: str
+    suite: Suite
+    scenario: str
+    started_wall: float
+    ended_wall: float
+    duration: float
+    ending: Ending
+    verdict: Verdict | None
+    sentence: str
+    environment: str
+    measures: Mapping[Measure, float] = field(default_factory=dict)
+    verdicts: Mapping[Measure, Verdict] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    violations: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteRunning:
+    """Which suite runs with our data_dir, from now on; None: none does, or one that did not say which."""
+
+    at: Instant
+    suite: Suite | None
+    scenario: str = ""
+    run_id: str = ""
+    began_wall: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteSkipped:
+    """A suite that the calendar asked for was not run."""
+
+    suite: Suite
+    scenario: str
+    reason: SuiteSkip
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
     """The daemon began: all that the web process has to know before the first result."""
 
@@ -67,6 +117,7 @@ class Started:
     last_violations: Mapping[Violation, float] = field(default_factory=dict)  # Unix time of the last of each
     lost: int = 0
     late: int = 0
+    suites: tuple[SuiteFinished, ...] = ()  # the last of each scenario
     recent_outages: tuple[Outage, ...] = ()  # that ended within `recovery_hold`, and those under way
 
 
@@ -274,6 +325,9 @@ Event = (
     | JournalFailed
     | Leftovers
     | EventsDropped
+    | SuiteFinished
+    | SuiteRunning
+    | SuiteSkipped
 )
 
 __all__ = [
@@ -293,6 +347,9 @@ __all__ = [
     "ServiceRestarted",
     "StandingViolation",
     "Started",
+    "SuiteFinished",
+    "SuiteRunning",
+    "SuiteSkipped",
     "ViolationFound",
     "ViolationsStand",
     "WebhookSettled",

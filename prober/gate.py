@@ -10,8 +10,9 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 from prober import cap
 from prober.cap import Cap, Demand, Usage
@@ -171,6 +172,18 @@ class Gate:
         """Let nothing through to this family before `until`; a shorter wait never replaces a longer one."""
         self._not_before[family] = max(until, self._not_before.get(family, until))
 
+    @contextmanager
+    def lent(self, rate: float) -> Iterator[None]:
+        """Grant so many requests a second less while somebody else sends them, the webhook's among them."""
+        before = self.cap
+        webhook = max(0, before.webhook - math.ceil(rate * before.webhook_window))
+        self._exchange(replace(before, rate=before.rate - rate, webhook=webhook))
+        try:
+            yield
+        finally:
+            self._exchange(before)
+            self._serve()
+
     def at_once(self, demand: Demand) -> Permit | SkipReason:
         """A permit without waiting, or why there is none; nobody who waits already is overtaken."""
         if any(demand.of(family) for family in self.held_off):
@@ -206,6 +219,10 @@ class Gate:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
                 self._serve()  # it may have stood before others
+
+    def _exchange(self, limits: Cap) -> None:
+        self._usage = cap.exchanged(self.cap, self._usage, limits, self._clock())
+        self.cap = limits
 
     def _grant(self, demand: Demand, routes: Routes) -> Permit:
         self._usage = cap.taken(self.cap, self._usage, demand, self._clock())

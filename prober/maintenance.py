@@ -80,9 +80,8 @@ def next_change(windows: Iterable[Window], now: float) -> float:
 
 def check_cron(text: str, zone: str, duration: float) -> None:
     """ValueError, with a sentence, for an expression that is none, never comes, or comes again too soon."""
-    begins = _fire(text, zone, datetime(2024, 1, 1, tzinfo=UTC))
-    if begins is None:
-        raise ValueError("expected a time that comes, found one on a day that no month has")
+    trigger(text, zone)
+    begins = _fire(text, zone, datetime(2024, 1, 1, tzinfo=UTC)) or 0.0
     for _ in range(_LOOKED_AT):
         again = _fire(text, zone, datetime.fromtimestamp(begins + 1, UTC))
         if again is None:
@@ -93,6 +92,13 @@ def check_cron(text: str, zone: str, duration: float) -> None:
                 f"{_gap(again - begins)} later; give it a longer duration and fewer beginnings"
             )
         begins = again
+
+
+def trigger(cron: str, zone: str) -> CronTrigger:
+    """The calendar of a cron expression. ValueError, with a sentence, for one that is none or never comes."""
+    if _fire(cron, zone, datetime(2024, 1, 1, tzinfo=UTC)) is None:
+        raise ValueError("expected a time that comes, found one on a day that no month has")
+    return _trigger(cron, zone)
 
 
 def _gap(seconds: float) -> str:

@@ -308,6 +308,16 @@ class Verdict(StrEnum):
     CRITICAL = "critical"
 
 
+class SuiteSkip(StrEnum):
+    """Why a suite that the calendar asked for was not run."""
+
+    PAUSED = "paused"
+    MAINTENANCE = "maintenance"
+    NOT_LEADER = "not_leader"  # another replica holds the lease, and runs it
+    BUSY = "busy"  # another suite was under way
+    FAILED = "failed"  # it left no results; the log says why
+
+
 class Ending(StrEnum):
     """How a scenario ended."""
 

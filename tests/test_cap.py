@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prober.cap import Cap, Demand, Usage, given_back, obstacle, taken
+from prober.cap import Cap, Demand, Usage, exchanged, given_back, obstacle, taken
 
 SMALL = 1e-6
 
@@ -193,3 +193,25 @@ def test_the_sentence_says_which_cap_it_was() -> None:
     assert said(Demand(pages=1), Usage(in_flight=15)) == "15 of 15 requests are in flight"
     assert said(Demand(pages=1), Usage(full_at=102.0)) == "more than 10 requests a second"
     assert said(Demand(webhook=1), Usage(webhook_held=3)) == "3 requests to the webhook within 60 s"
+
+
+@given(
+    rate=st.floats(0.5, 100),
+    other=st.floats(0.5, 100),
+    burst=st.integers(1, 50),
+    share=st.floats(0, 1),
+    wait=st.floats(0, 10),
+)
+def test_another_rate_gives_no_token_away(
+    rate: float, other: float, burst: int, share: float, wait: float
+) -> None:
+    """As many tokens are left under the new rate as were under the old one."""
+    before = Cap(rate=rate, burst=burst, in_flight=1000, webhook=0, webhook_window=1.0)
+    after = replace(before, rate=other)
+    wanted = int(burst * share)
+    usage = taken(before, Usage(), Demand(pages=wanted), 0.0) if wanted else Usage()
+    left = burst - wanted + min(wanted, wait * rate)
+    moved = exchanged(before, usage, after, wait)
+    fits = [n for n in range(1, burst + 1) if obstacle(after, moved, Demand(pages=n), wait) is None]
+    assert max(fits, default=0) <= left + 1e-6
+    assert max(fits, default=0) >= min(burst, int(left - 1e-6))

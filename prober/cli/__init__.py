@@ -121,6 +121,11 @@ def build_parser() -> argparse.ArgumentParser:
     command.set_defaults(command=_cleanup)
 
     command = commands.add_parser(
+        "race", parents=[common], help="the vendor race suite: the probe's race, many times, judged"
+    )
+    _add_race(command)
+
+    command = commands.add_parser(
         "load", parents=[common], help="the load suite: many messages at once; never in production"
     )
     _add_load(command)
@@ -170,6 +175,16 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--markdown", action="store_true", help="as the page docs/metrics.md")
     command.set_defaults(command=_metrics)
     return parser
+
+
+def _add_race(command: argparse.ArgumentParser) -> None:
+    from prober.cli.suite_options import add_suite_options
+    from prober.suites.scenarios import RACE
+
+    command.add_argument("scenario", choices=tuple(RACE), help="how many vendors race how often")
+    command.add_argument("--races", type=int, metavar="N", help="another number of races")
+    add_suite_options(command)
+    command.set_defaults(command=_race)
 
 
 def _add_load(command: argparse.ArgumentParser) -> None:
@@ -265,6 +280,12 @@ def _cleanup(given: argparse.Namespace) -> int:
     from prober.cli.cleanup import clean
 
     return clean(given.config, dry_run=given.dry_run, fixtures=given.fixtures, as_json=given.json)
+
+
+def _race(given: argparse.Namespace) -> int:
+    from prober.cli.race import race
+
+    return race(given)
 
 
 def _load(given: argparse.Namespace) -> int:

@@ -22,8 +22,8 @@ from prober.suites.results import Results, ResultsError, read
 def report(files: list[Path], *, as_markdown: bool, as_json: bool, html: Path | None) -> int:
     """Two files of one suite are compared, the first being the one before; all others are rendered in turn.
 
-    1 where a run that is shown has a critical breaking point or a violation (of a comparison: the second run), 2 for
-    files that are no results, or that cannot be compared.
+    Ends with 1 where a run that is shown has a critical breaking point or a violation (of two compared: the
+    second), with 2 for files that are no results, or that cannot be compared.
     """
     try:
         runs = [read(file) for file in files]

@@ -46,7 +46,7 @@ def run(path: Path) -> int:
         return exits.COULD_NOT_RUN
     try:
         reloader = Reloader(settings, partial(load_settings, path.absolute(), dict(os.environ), settings.redact))
-        return uvloop.run(run_daemon(settings.config, settings.contract, settings.web, settings.redact, reloader))
+        return uvloop.run(run_daemon(settings, reloader, path.absolute()))
     finally:
         lock.release()
 

@@ -78,7 +78,20 @@ def _lines(status: Document) -> Iterator[str]:
     yield ""
     yield _rate(status["win_rate"])
     webhooks = status["webhooks"]
+    yield from _suites(status["suites"])
     yield f"webhooks: {int(webhooks['lost'])} lost, {int(webhooks['late'])} late since the journal began"
+
+
+def _suites(suites: Document) -> Iterator[str]:
+    running = suites["running"]
+    if running is not None:
+        yield f"a suite runs: {_text(running['suite'])} {_text(running['scenario'])} ({_text(running['run_id'])})"
+    for last in suites["last"]:
+        verdict = "no verdict" if last["verdict"] is None else _text(last["verdict"])
+        yield (
+            f"suite {_text(last['suite'])} {_text(last['scenario'])}: {verdict}, {_text(last['ending'])} at "
+            f"{utc(float(last['ended']))}; {_cut(last['sentence'])}"
+        )
 
 
 def _outages(outages: Document) -> Iterator[str]:

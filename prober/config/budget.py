@@ -62,6 +62,15 @@ class Budget:
         return f"{terms or 'nothing'} = {self.total} in {window} of {self.allowed} (half of {self.limit})"
 
 
+def suite_room(config: Config) -> float:
+    """How many requests a second a scheduled suite may send: half of the cap, and what the probes leave of the
+    webhook's share at worst."""
+    budget = webhook_budget(config)
+    cap = config.cap.requests
+    left = max(0, budget.allowed - budget.total) / budget.limit.per_seconds
+    return min(cap.count / cap.per_seconds / 2, left)
+
+
 def starts_within(window: float, interval: float, jitter: float) -> int:
     """The most starts of a probe in any half-open window, all in seconds.
 

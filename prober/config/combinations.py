@@ -6,12 +6,12 @@ Pure: a config whose single values are all right goes in, the faults come out.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from prober.cap import race_requests
 from prober.config.budget import webhook_budget
 from prober.config.document import Path, dotted
+from prober.config.fault import Fault
 from prober.config.fields import is_loopback
 from prober.config.model import (
     Config,
@@ -24,6 +24,7 @@ from prober.config.model import (
     Tls,
     Webhook,
 )
+from prober.config.scheduled import suite_faults
 from prober.config.secrets import SecretUrl, url_passwords
 from prober.config.units import format_duration
 from prober.judge.loss import LOOKED_FOR
@@ -32,14 +33,6 @@ from prober.maintenance import check_cron
 from prober.outcome import Mode
 
 MOST_INTERVALS_HUNG = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """An impossible combination: the key to change first, and the sentence."""
-
-    path: Path
-    sentence: str
 
 
 def impossible(config: Config) -> list[Fault]:
@@ -53,6 +46,7 @@ def impossible(config: Config) -> list[Fault]:
         *_election(config),
         *_drills(config),
     ]
+    faults += suite_faults(config)
     enabled = [(name, getattr(probes, name)) for name in type(probes).model_fields]
     enabled = [(name, probe) for name, probe in enabled if probe.enabled]
     if not enabled:

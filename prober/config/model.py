@@ -33,7 +33,7 @@ from prober.config.fields import (
     fault,
 )
 from prober.config.units import Duration, Rate, RateField, Size, at_least, span
-from prober.outcome import Mode
+from prober.outcome import Mode, Suite
 
 DEFAULT_DATA_DIR = Path("prober-data")
 
@@ -330,6 +330,24 @@ class Drills(Section):
     database: DatabaseDrills = DatabaseDrills()
 
 
+class ScheduledSuite(Section):
+    """One suite that the calendar asks for. `rate` and `duration` are of load and drills, `races` of races."""
+
+    cron: Name
+    timezone: Zone = "UTC"
+    suite: Annotated[Suite, Lenient]
+    scenario: Name
+    races: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    rate: RateField | None = None
+    duration: Annotated[Duration, span("1s", "1d")] | None = None
+
+
+class Suites(Section):
+    """The suites that the daemon runs by itself."""
+
+    schedule: Annotated[tuple[ScheduledSuite, ...], Field(strict=False, max_length=20)] = ()
+
+
 class Config(Section):
     """The whole file."""
 
@@ -351,6 +369,7 @@ class Config(Section):
     maintenance: Annotated[tuple[MaintenanceWindow, ...], Field(strict=False, max_length=20)] = ()
     election: Annotated[Election, BeforeValidator(_short_form)] = Election()
     drills: Drills = Drills()
+    suites: Suites = Suites()
 
     @model_validator(mode="before")
     @classmethod

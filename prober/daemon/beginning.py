@@ -36,6 +36,7 @@ def started(
         last_violations=restored.last_violations,
         lost=restored.lost,
         late=restored.late,
+        suites=restored.suites,
         recent_outages=(*restored.recent_outages, *open_outages(assembled, restored)),
     )
 

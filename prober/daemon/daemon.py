@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -13,6 +14,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from prober.clock import Instant, now
 from prober.config.model import Config
+from prober.config.secrets import Redactor
 from prober.contract import Contract
 from prober.daemon.assembly import Assembled, Intentions, assemble, database_addresses, witness_address
 from prober.daemon.beginning import open_outages, resumed, started
@@ -22,6 +24,9 @@ from prober.daemon.outlet import Outlet, Sink
 from prober.daemon.permission import Paused, permission_of
 from prober.daemon.reactions import Reactions
 from prober.daemon.reload import Reloader
+from prober.daemon.settings import Settings
+from prober.daemon.suites.intake import SuiteIntake
+from prober.daemon.suites.scheduled import Means, ScheduledSuites, prepare
 from prober.daemon.sweep import OrderSweep, OrphanSweep
 from prober.daemon.violations import ViolationWatch
 from prober.daemon.watch import FRESH_INTERVALS, Watch, Watched
@@ -36,7 +41,10 @@ from prober.probes.effects import EffectWatch
 from prober.probes.synthetic import Mark
 from prober.probes.witness import Witness
 from prober.publish.journal import Journal, Keep, Restored
+from prober.result import RaceResult
 from prober.suites.load.sweeping import sweep_dead_runs
+from prober.suites.presence import suite_lives
+from prober.web.settings import WebSettings
 
 log = structlog.get_logger()
 
@@ -63,6 +71,8 @@ class Daemon:
         stop: Stop,
         paused: Paused,
         reloader: Reloader,
+        redact: Redactor,
+        config_file: Path,
     ) -> None:
         self._config = config
         self._contract = contract
@@ -71,6 +81,8 @@ class Daemon:
         self._outlet = Outlet(journal, sink)
         self._stop = stop
         self._reloader = reloader
+        self._redact = redact
+        self._config_file = config_file
         self._began = now()
         self._leadership = leadership_of(config, self._publish)
         self._permission = permission_of(config, paused, self._leadership)
@@ -93,14 +105,17 @@ class Daemon:
         effects = self._effects(assembled, reactions, restored)
         sweep = self._sweep(assembled, reactions, restored)
         orphans = self._orphans(assembled, sweep, effects)
-        self._parts = _Parts(reactions, violations, effects, orphans, assembled)
+        suites = self._suites(assembled, reactions)
+        intake = SuiteIntake(config.data_dir, restored.suite_runs, keep=self._outlet.suite, publish=self._publish)
+        calendar = self._calendar()
+        self._parts = _Parts(reactions, violations, effects, orphans, assembled, suites, calendar)
         for outage in open_outages(assembled, restored):
             if outage.probe in PROCESSING_NEEDS:
                 self._service_clock.went_down(outage.probe, outage.began.mono)
-        calendar = self._calendar()
+        suites.follow(calendar)
         try:
             self._watches.begin([resumed(watched, restored) for watched in assembled.watched])
-            await self._watch(violations, effects, sweep, orphans)
+            await self._watch(violations, effects, sweep, orphans, intake)
         finally:
             calendar.shutdown(wait=False)
             await assembled.close()
@@ -114,11 +129,13 @@ class Daemon:
         effects: EffectWatch | None,
         sweep: OrderSweep | None,
         orphans: OrphanSweep | None,
+        intake: SuiteIntake,
     ) -> None:
         """Run everything until stopped, then give what is in flight its time to finish."""
         others = [
             asyncio.create_task(self._measure_lag(), name="lag"),
             asyncio.create_task(violations.forever(), name="violations"),
+            asyncio.create_task(intake.forever(), name="intake"),
             asyncio.create_task(self._reloader.forever(self, self._publish), name="reload"),
             asyncio.create_task(self._permission.tell_changes(self._publish), name="restrictions"),
         ]
@@ -149,7 +166,9 @@ class Daemon:
     async def _wind_down(self, effects: EffectWatch | None) -> None:
         """Finish or undo what is in flight, all of it within `shutdown_timeout`."""
         ends = time.monotonic() + self._config.shutdown_timeout
-        unfinished = await self._watches.stop(self._config.shutdown_timeout * FINISH_SHARE)
+        to_finish = self._config.shutdown_timeout * FINISH_SHARE
+        stopping = [] if self._parts is None else [asyncio.create_task(self._parts.suites.stop(to_finish))]
+        unfinished = [*await self._watches.stop(to_finish), *stopping]
         # While writes are held back no row may be removed: they stay in the journal, for the next start.
         drains = effects is not None and self._permission.refusal() is None
         settling = [asyncio.create_task(effects.drained())] if effects is not None and drains else []
@@ -161,6 +180,7 @@ class Daemon:
 
     def build(self, config: Config, contract: Contract) -> Assembled:
         """Make every probe of a config; nothing that runs is touched."""
+        prepare(config)
         intend = Intentions(webhook=self._outlet.expect, order=self._outlet.expect_order)
         before = None if self._parts is None else self._parts.assembled
         return assemble(config, contract, intend, self._permission, before=before)
@@ -174,6 +194,7 @@ class Daemon:
             raise RuntimeError("a reload before the start")
         self._config, self._contract = config, contract
         self._journal.keep(keep_of(config))
+        parts.suites.follow(parts.calendar)
         parts.violations.hold_for(config.violations.violation_hold)
         race = config.probes.race
         parts.reactions.exchange(
@@ -262,6 +283,24 @@ class Daemon:
         reactions.effects = effects
         return effects
 
+    def _suites(self, assembled: Assembled, reactions: Reactions) -> ScheduledSuites:
+        async def raced(result: RaceResult, suite_run: str) -> None:
+            await reactions.cleared(result)
+            if result.race_outcome.is_violation:
+                await self._outlet.suite_violation(result, suite_run)
+
+        return ScheduledSuites(
+            Means(
+                settings=lambda: Settings(self._config, self._contract, WebSettings(), self._redact),
+                assembled=assembled,
+                permission=self._permission,
+                publish=self._publish,
+                intend=self._outlet.expect_order,
+                raced=raced,
+                config_file=self._config_file,
+            )
+        )
+
     def _sweep(self, assembled: Assembled, reactions: Reactions, restored: Restored) -> OrderSweep | None:
         if assembled.marks is None:
             return None
@@ -290,6 +329,7 @@ class Daemon:
             orders=sweep,
             effects=effects,
             loads=lambda: sweep_dead_runs(self._config, self._contract, witness),
+            suite_lives=lambda: suite_lives(self._config.data_dir),
         )
 
     def _violations(self, restored: Restored) -> ViolationWatch:
@@ -340,6 +380,8 @@ class _Parts:
     effects: EffectWatch | None
     orphans: OrphanSweep | None
     assembled: Assembled
+    suites: ScheduledSuites
+    calendar: AsyncIOScheduler
 
 
 def keep_of(config: Config) -> Keep:

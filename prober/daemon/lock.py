@@ -1,19 +1,15 @@
-"""Who works in a data_dir: a lock on a file in it, which the kernel lets go of with the process that holds it.
-
-So whether a prober lives is never guessed from a process id.
-"""
+"""Who works in a data_dir: a lock on a file in it, which the kernel lets go of with the process that holds it."""
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import time
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from prober.clock import Instant
+from prober.flock import FileLock, peek
 from prober.publish.journal import read_boot_id
 
 FILE_NAME = "prober.lock"
@@ -40,31 +36,13 @@ class DataDirLock:
 
     def __init__(self, data_dir: Path) -> None:
         self.path = data_dir / FILE_NAME
-        self._file = -1
+        self._lock = FileLock(self.path)
 
     def take(self, work: Work, at: Instant) -> Holder | None:
         """Take it and say since when; who holds it already, or None: it is ours now. Makes the directory."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            try:
-                return _read(os.pread(file, 4096, 0))
-            finally:
-                os.close(file)
-        except OSError:
-            os.close(file)
-            raise
-        self._file = file
         document = {"work": work, "wall": at.wall, "mono": at.mono, "boot_id": read_boot_id()}
-        try:
-            os.ftruncate(file, 0)
-            os.pwrite(file, json.dumps(document).encode() + b"\n", 0)
-        except OSError:
-            # A full disk: it is held all the same, and nobody learns since when.
-            return None
-        return None
+        held = self._lock.take(json.dumps(document).encode() + b"\n")
+        return None if held is None else _read(held)
 
     def take_patiently(self, work: Work, at: Instant, patience: dict[Work | None, float]) -> Holder | None:
         """Like `take`, tried for as long (seconds) as `patience` has for who holds it."""
@@ -77,9 +55,16 @@ class DataDirLock:
 
     def release(self) -> None:
         """Let go of it."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        self._lock.release()
+
+
+def running_prober(data_dir: Path) -> bool:
+    """Whether `prober run` works in this data_dir, as far as the lock in it can be looked at."""
+    try:
+        held = peek(data_dir / FILE_NAME)
+    except OSError:
+        return False
+    return held is not None and _read(held).work is not Work.CLEANUP
 
 
 def _read(content: bytes) -> Holder:

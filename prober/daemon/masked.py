@@ -6,7 +6,17 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from prober.daemon.outlet import Sink
-from prober.event import Event, OutageChanged, ProbeRan, Reloaded, ViolationFound, ViolationsStand, WebhookSettled
+from prober.event import (
+    Event,
+    OutageChanged,
+    ProbeRan,
+    Reloaded,
+    SuiteFinished,
+    SuiteSkipped,
+    ViolationFound,
+    ViolationsStand,
+    WebhookSettled,
+)
 from prober.result import RaceResult, WebhookCheckResult
 
 
@@ -40,6 +50,10 @@ class MaskedSink:
                 return replace(event, outage=outage, sentence=redact(event.sentence))
             case ViolationFound() | WebhookSettled():
                 return replace(event, sentence=redact(event.sentence))
+            case SuiteFinished(notes=notes):
+                return replace(event, sentence=redact(event.sentence), notes=tuple(map(redact, notes)))
+            case SuiteSkipped():
+                return replace(event, detail=redact(event.detail))
             case Reloaded(problems=problems):
                 return replace(event, problems=tuple(map(redact, problems)))
             case ViolationsStand():

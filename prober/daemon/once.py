@@ -42,7 +42,7 @@ async def check_once(config: Config, contract: Contract) -> list[Line]:
     """
     # Marked as a part of this instance: its daemon, which may run beside, takes nothing of it for its own.
     owner = f"{config.instance}/check"
-    async with _permitted(config) as permission:
+    async with permitted(config) as permission:
         assembled = assemble(
             config, contract, Intentions(webhook=_nothing, order=_nothing), permission, owner=owner
         )
@@ -59,8 +59,8 @@ async def check_once(config: Config, contract: Contract) -> list[Line]:
 
 
 @asynccontextmanager
-async def _permitted(config: Config) -> AsyncIterator[WritePermission]:
-    """What may be written during a check."""
+async def permitted(config: Config) -> AsyncIterator[WritePermission]:
+    """What a command may write: during a check, or a suite."""
     paused = paused_by(config, now())
     leadership = leadership_of(config, lambda _: None)
     if leadership is None:

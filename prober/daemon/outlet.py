@@ -8,6 +8,7 @@ from typing import Protocol
 import structlog
 
 from prober.clock import now
+from prober.daemon.suites.taken import Taken, suite_race, violation_of
 from prober.event import (
     CapHit,
     Event,
@@ -18,6 +19,9 @@ from prober.event import (
     ProbeRan,
     ProbeSkipped,
     ServiceRestarted,
+    SuiteFinished,
+    SuiteRunning,
+    SuiteSkipped,
     ViolationFound,
     WebhookSettled,
     WritesRestricted,
@@ -73,6 +77,23 @@ class Outlet:
     async def violation(self, found: ViolationFound) -> None:
         """Keep a violation, then publish it: a crash between the two loses nothing."""
         await self._journal.write_now(found)
+        self.publish(found)
+        self.found(found)
+
+    async def suite(self, found: Taken) -> None:
+        """Keep a run of a suite with the violations and the evidence it found, then publish what is new."""
+        known = await self._journal.known_violations([violation.id for violation in found.violations])
+        await self._journal.write_now(found.finished, *found.evidence, *found.violations, timeout=5.0)
+        for violation in found.violations:
+            if violation.id not in known:
+                self.publish(violation)
+                self.found(violation)
+        self.publish(found.finished)
+
+    async def suite_violation(self, race: RaceResult, suite_run: str) -> None:
+        """Keep the evidence of a race of a suite that convicts, and the violation; then publish that."""
+        found = violation_of(race)
+        await self._journal.write_now(suite_race(race, suite_run), found)
         self.publish(found)
         self.found(found)
 
@@ -140,8 +161,28 @@ def _write_log(event: Event) -> None:
             log.warning("service restarted", service=event.service, detail=event.detail)
         case WritesRestricted() | CapHit() | Leading():
             _log_allowance(event)
+        case SuiteFinished() | SuiteRunning() | SuiteSkipped():
+            _log_suite(event)
         case ProbeSkipped() | ProbeRan():
             _log_run(event)
+
+
+def _log_suite(event: SuiteFinished | SuiteRunning | SuiteSkipped) -> None:
+    match event:
+        case SuiteFinished():
+            log.info("suite", suite=event.suite, scenario=event.scenario, run=event.run_id, detail=event.sentence)
+        case SuiteRunning(suite=None):
+            log.info("no suite runs")
+        case SuiteRunning():
+            log.info("a suite runs", suite=event.suite, scenario=event.scenario, run=event.run_id)
+        case SuiteSkipped():
+            log.warning(
+                "a scheduled suite was not run",
+                suite=event.suite,
+                scenario=event.scenario,
+                reason=event.reason,
+                detail=event.detail,
+            )
 
 
 def _log_allowance(event: WritesRestricted | CapHit | Leading) -> None:

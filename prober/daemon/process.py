@@ -4,34 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import structlog
 
 from prober import __version__
 from prober.clock import now
-from prober.config.model import Config
-from prober.contract import Contract
 from prober.daemon.daemon import Daemon, keep_of
 from prober.daemon.ending import Ending, Stop
 from prober.daemon.masked import MaskedSink
 from prober.daemon.outlet import tell_journal_news
 from prober.daemon.permission import Paused, paused_by
 from prober.daemon.reload import Reloader
+from prober.daemon.settings import Settings
 from prober.log import is_console
 from prober.publish.frames import LogFormat
 from prober.publish.journal import Journal
 from prober.publish.link import Link, WebProcessError
-from prober.web.settings import WebSettings
 
 log = structlog.get_logger()
 
 
-async def run_daemon(
-    config: Config, contract: Contract, web: WebSettings, redact: Callable[[str], str], reloader: Reloader
-) -> Ending:
+async def run_daemon(settings: Settings, reloader: Reloader, config_file: Path) -> Ending:
     """Run until SIGTERM or SIGINT, or until the web process is gone. SIGHUP reloads, SIGUSR1 and 2 pause."""
+    config, redact = settings.config, settings.redact
     stop, paused = Stop(), paused_by(config, now())
     _listen_for_signals(stop, paused, reloader)
     try:
@@ -40,7 +37,8 @@ async def run_daemon(
             config.listen.port,
             on_exit=stop.web_process_ended,
             on_reload=reloader.asked,
-            web=web,
+            web=settings.web,
+            data_dir=config.data_dir.absolute(),
             log_format=LogFormat.CONSOLE if is_console(config.log.format) else LogFormat.JSON,
         )
     except WebProcessError as error:
@@ -53,7 +51,17 @@ async def run_daemon(
     try:
         async with journal:
             log.info("prober runs", instance=config.instance, listen=link.ready.url, version=__version__)
-            daemon = Daemon(config, contract, journal, MaskedSink(link, redact), stop, paused, reloader)
+            daemon = Daemon(
+                config,
+                settings.contract,
+                journal,
+                MaskedSink(link, redact),
+                stop,
+                paused,
+                reloader,
+                redact,
+                config_file,
+            )
             return await daemon.run()
     finally:
         await link.close()

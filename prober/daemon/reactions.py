@@ -150,13 +150,17 @@ class Reactions:
         if result.race_outcome.is_violation:
             kind = Violation(result.race_outcome.value)
             await self._violation(kind, result.run_id, result.released, result.sentence)
+        await self.cleared(result)
+        rate = self._window.add(result.race_outcome)
+        self._publish(replace(rate, fresh_until=now().mono + self._race_fresh_for))
+
+    async def cleared(self, result: RaceResult) -> None:
+        """Forget the orders of a race, also one of a suite, or see to what is left of them."""
         for order_id in result.orders:
             if not result.leftovers:
                 await self._ledger.cleaned(order_id)
             elif self.sweep is not None:
                 self.sweep.follow(result.run_id, order_id)
-        rate = self._window.add(result.race_outcome)
-        self._publish(replace(rate, fresh_until=now().mono + self._race_fresh_for))
 
     async def _violation(self, kind: Violation, run_id: str, at: Instant, sentence: str) -> None:
         self.violations += 1

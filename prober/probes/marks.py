@@ -109,6 +109,11 @@ def owner_of(instance: str, lease: str | None) -> str:
     return instance if lease is None else f"{instance}@{re.sub('[^A-Za-z0-9._-]', '-', lease)}"
 
 
+def suite_owner(instance: str) -> str:
+    """Who marks what the race suite of an instance makes: to the daemon beside it, somebody else."""
+    return f"{instance}/race"
+
+
 class Marks:
     """Writes, removes and reads marks; every call raises NotAskable and nothing else.
 
@@ -131,6 +136,11 @@ class Marks:
         if ours is None or theirs is None or "/" in owner:
             return owner == self._owner
         return ours["name"] == theirs["name"] or (ours["lease"] is not None and ours["lease"] == theirs["lease"])
+
+    def are_of_suite(self, owner: str) -> bool:
+        """Whether `owner` is a suite of our instance, which lives only while the lock of the suites is held."""
+        ours = _OWNER.fullmatch(self._owner)
+        return ours is not None and owner == suite_owner(ours["name"])
 
     @property
     def witness(self) -> Witness:

@@ -14,6 +14,7 @@ import pickle
 import struct
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from prober.web.settings import WebSettings
@@ -39,6 +40,7 @@ class Configure:
     web: WebSettings
     prober_pid: int
     log_format: LogFormat
+    data_dir: Path | None = None  # where the journal is, which the pages read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

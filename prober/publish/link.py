@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import os
 import socket
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-import prober
 from prober.event import Event, EventsDropped
+from prober.publish.bare import bare_environment, module_command
 from prober.publish.frames import (
     BrokenFrameError,
     Configure,
@@ -33,10 +32,6 @@ _CLOSE_WITHIN = 3.0
 # With the socket's own buffer, minutes of events at any healthy rate.
 _OUTBOX_BYTES = 4 * 1024 * 1024
 _TRANSPORT_BYTES = 256 * 1024
-
-# The web process faces the network and needs no secret: of the environment, which is where secrets come from,
-# it gets only what Python and its libraries need to run.
-_ENVIRONMENT = ("PATH", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH")
 
 
 class WebProcessError(Exception):
@@ -63,12 +58,13 @@ class Link:
         web: WebSettings | None = None,
         log_format: LogFormat = LogFormat.JSON,
         on_reload: Callable[[int], None] = lambda _: None,
+        data_dir: Path | None = None,
     ) -> Link:
         """Start the web process and wait until it answers on `host`:`port` (0: a free one, see `ready`).
 
         `on_exit` is called once with the exit code (negative: the signal) if it ends without `close`. Raises
         WebProcessError when it cannot serve; then no process is left. `on_reload` is called with the number of
-        each reload that is asked for over HTTP.
+        each reload that is asked for over HTTP. Pages read the journal in `data_dir`.
         """
         ours, theirs = socket.socketpair()
         with theirs:
@@ -89,6 +85,7 @@ class Link:
                         web=web or WebSettings(),
                         prober_pid=os.getpid(),
                         log_format=log_format,
+                        data_dir=data_dir,
                     )
                 )
             )
@@ -214,14 +211,10 @@ class _Wire(asyncio.Protocol):
 
 
 async def _spawn(theirs: socket.socket) -> asyncio.subprocess.Process:
-    package = str(Path(prober.__file__).parent.parent)
-    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    environment |= {name: value for name, value in os.environ.items() if name.startswith("LC_")}
+    environment = bare_environment()
     environment["UV_THREADPOOL_SIZE"] = "1"  # it resolves one name, once
-    # The same prober as ours, wherever we were found, and (-P) nothing out of the current folder.
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-OO", "-P", "-m", "prober.web", str(theirs.fileno())),
+        *module_command("prober.web", str(theirs.fileno())),
         pass_fds=(theirs.fileno(),),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from prober.outcome import Ask, Claim, RaceOutcome
 from prober.suites.part import Part
@@ -21,7 +21,7 @@ class Asked(Part):
 
 
 class Race(Part):
-    """One race with its evidence."""
+    """One race. `evidence` is all that is known of one without exactly one winner, in the form of the journal."""
 
     index: int
     run_id: str
@@ -30,7 +30,8 @@ class Race(Part):
     seconds: float | None  # release to last answer
     spread: float | None  # between the first and the last release
     answers: tuple[Asked, ...]
-    leftovers: int
+    leftovers: int  # rows of ours that cleaning up did not remove; -1: not known
+    evidence: Mapping[str, Any] | None = None
 
 
 class RaceDetail(Part):

@@ -9,7 +9,8 @@ import asyncio
 import os
 import platform
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ from prober.guide.judging import judge
 from prober.log import configure_log
 from prober.outcome import Ending, Measure, Suite, Verdict
 from prober.probes.synthetic import new_run_id
+from prober.suites.presence import FOLDER, AnotherRunsError, present
 from prober.suites.results import By, Results, Where, file_name, write
 from prober.suites.results_drill import DrillDetail
 from prober.suites.results_load import LoadDetail
@@ -240,12 +242,30 @@ async def _run(plan: Plan, settings: Settings, work: Work) -> int:
     working: asyncio.Task[Measured] = asyncio.ensure_future(_work(work, session))
     watching = asyncio.create_task(_heed_pause(permission, stop))
     try:
-        with signals(stop, cast(asyncio.Task[object], working)):
+        with _alone(session), signals(stop, cast(asyncio.Task[object], working)):
             measured = await working
     finally:
+        working.cancel()
         watching.cancel()
         await asyncio.wait([watching])
     return finish(plan, settings, session.run_id, started, now(), measured)
+
+
+@contextmanager
+def _alone(session: Session) -> Iterator[None]:
+    """Be the one suite of this data_dir; without a place for the lock, be one that no daemon knows of."""
+    plan, settings = session.plan, session.settings
+    try:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(
+                    present(settings.config.data_dir, plan.suite, plan.scenario, session.run_id, session.started)
+                )
+            except OSError as error:
+                _complain(plan, settings, f"no daemon knows of this run: {error.filename}: {error.strerror}", 0)
+            yield
+    except AnotherRunsError as why:
+        raise CouldNotRunError(str(why)) from why
 
 
 async def _work(work: Work, session: Session) -> Measured:
@@ -267,7 +287,7 @@ def _write_page(results: Results, file: Path) -> None:
 
 def _hand_to_daemon(plan: Plan, settings: Settings, results: Results) -> None:
     """Leave a copy where a running daemon finds it; the results stand without it."""
-    folder = settings.config.data_dir / "suites"
+    folder = settings.config.data_dir / FOLDER
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write(results, folder / f"{results.run_id}.json")

@@ -9,6 +9,7 @@ import prober
 from prober.clock import Instant
 from prober.event import Outage, ProbeRan, StandingViolation, WinRate
 from prober.web.board import Board
+from prober.web.suites import finished_document, running_document
 
 
 def status_document(board: Board, at: Instant) -> dict[str, object] | None:
@@ -32,6 +33,13 @@ def status_document(board: Board, at: Instant) -> dict[str, object] | None:
         "violations": _violations(board),
         "win_rate": _win_rate(board.win_rate, now),
         "webhooks": {"lost": board.lost, "late": board.late},
+        "suites": {
+            "running": running_document(board.suite_running),
+            "last": [
+                finished_document(one)
+                for one in sorted(board.suites.values(), key=lambda one: one.ended_wall, reverse=True)
+            ],
+        },
     }
 
 

@@ -13,13 +13,15 @@ from prober.event import (
     ProbeSkipped,
     Reloaded,
     Started,
+    SuiteFinished,
+    SuiteRunning,
     ViolationFound,
     ViolationsStand,
     WebhookSettled,
     WinRate,
     WritesRestricted,
 )
-from prober.outcome import OutageState, ProbeName, Settlement, SkipReason, Violation
+from prober.outcome import OutageState, ProbeName, Settlement, SkipReason, Suite, Violation
 
 # The prober's loop reports several times within this; a stop of the world this long is no small hiccup.
 ALIVE_WITHIN = 5.0
@@ -38,6 +40,8 @@ class Board:
         self.violations: dict[Violation, int] = {}
         self.stand: ViolationsStand | None = None
         self.win_rate: WinRate | None = None
+        self.suites: dict[tuple[Suite, str], SuiteFinished] = {}  # the last run of each scenario
+        self.suite_running: SuiteRunning | None = None
         self.lost = 0
         self.late = 0
         self.restricted: str | None = None  # why no writes are made at the moment
@@ -73,6 +77,10 @@ class Board:
                 self.stand = event
             case WinRate():
                 self.win_rate = event
+            case SuiteFinished():
+                self._suite(event)
+            case SuiteRunning():
+                self.suite_running = event
             case WebhookSettled(settlement=settlement):
                 self.lost += settlement is Settlement.LOST
                 self.late += settlement is Settlement.LATE
@@ -82,6 +90,8 @@ class Board:
         self._ticked = event.at.mono
         self.violations = {kind: count for kind, count in event.violations.items() if count}
         self.lost, self.late = event.lost, event.late
+        for finished in event.suites:
+            self._suite(finished)
         self.outages |= {o.probe: o for o in event.recent_outages if o.ended is None}
         if not self.recent_outages:
             ended = [(o.ended.mono, o) for o in event.recent_outages if o.ended is not None]
@@ -91,6 +101,12 @@ class Board:
         self.started = started
         self.last_runs = {probe: run for probe, run in self.last_runs.items() if probe in started.probes}
         self.left_to_others &= started.probes.keys()
+
+    def _suite(self, event: SuiteFinished) -> None:
+        key = (event.suite, event.scenario)
+        before = self.suites.get(key)
+        if before is None or before.ended_wall <= event.ended_wall:
+            self.suites[key] = event
 
     def _outage(self, event: OutageChanged) -> None:
         if event.state is not OutageState.UP:

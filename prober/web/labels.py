@@ -10,6 +10,7 @@ from prober.outcome import (
     RACE_VIOLATIONS,
     WEBHOOK_VIOLATIONS,
     Leftover,
+    Measure,
     Outcome,
     Phase,
     ProbeName,
@@ -17,9 +18,12 @@ from prober.outcome import (
     Service,
     Settlement,
     SkipReason,
+    Suite,
+    SuiteSkip,
     Violation,
     WebhookCheck,
 )
+from prober.suites.scenarios import SCENARIOS
 from prober.web.metric import OTHER, Label
 
 HTTP_OUTCOMES = (
@@ -184,4 +188,8 @@ LEFTOVER_KIND = Label(
     values=_names(Leftover),
     known=lambda started: started.leftover_kinds,
 )
+SUITE = Label(name="suite", values=_names(Suite))
+SCENARIO = Label(name="scenario", values=tuple(dict.fromkeys(n for names in SCENARIOS.values() for n in names)))
+MEASURE = Label(name="measure", values=_names(Measure))
+SUITE_SKIP = Label(name="reason", values=_names(SuiteSkip))
 JOURNAL_REASON = Label(name="reason", values=JOURNAL_FAILURES)

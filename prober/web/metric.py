@@ -31,6 +31,7 @@ class Group(StrEnum):
     DATABASE = "Database"
     HEALTH = "Health pages and routes"
     PROBES = "Probes and outages"
+    SUITES = "Suites"
     PROBER = "The prober itself"
 
 

@@ -25,6 +25,9 @@ from prober.event import (
     Reloaded,
     ServiceRestarted,
     Started,
+    SuiteFinished,
+    SuiteRunning,
+    SuiteSkipped,
     ViolationFound,
     ViolationsStand,
     WebhookSettled,
@@ -38,6 +41,7 @@ from prober.web.metric import Metric
 from prober.web.outages import OutageHistory
 from prober.web.results import ResultRecorder
 from prober.web.series import Series
+from prober.web.suites import SuiteRecorder
 
 _RECOVERY_TIME = {
     ProbeName.REDIS: stores.REDIS_RECOVERY,
@@ -63,6 +67,7 @@ class Metrics:
         self._lease_clock = lease_clock
         self.series.put(probing.BUILD_INFO, 1, prober.__version__, platform.python_version())
         self._results = ResultRecorder(self.series)
+        self._suites = SuiteRecorder(self.series)
         self._outages: dict[ProbeName, OutageHistory] = {}
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             Started: self._begun,
@@ -82,6 +87,9 @@ class Metrics:
             JournalFailed: self._journal_failed,
             Leftovers: self._leftovers,
             EventsDropped: self._events_dropped,
+            SuiteFinished: self._suites.finished,
+            SuiteRunning: self._suites.running,
+            SuiteSkipped: self._suites.skipped,
         }
 
     def record(self, event: Event) -> None:
@@ -90,6 +98,7 @@ class Metrics:
 
     def _begun(self, event: Started) -> None:
         self._started(event)
+        self._suites.begin(event.suites)
         self._config_in_force(event.at)
 
     def _reloaded(self, event: Reloaded) -> None:

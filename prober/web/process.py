@@ -138,7 +138,7 @@ class ParentLink(asyncio.Protocol):
         address = f"{wanted.host}:{wanted.port}"
         try:
             exposition = Exposition(self._metrics.series, wanted.prober_pid)
-            self._server = WebServer(self._board, exposition, wanted.web, self._ask_reload)
+            self._server = WebServer(self._board, exposition, wanted.web, self._ask_reload, wanted.data_dir)
             host, port = await self._server.listen(wanted.host, wanted.port)
         except TlsUnusableError as error:
             self._fail(f"cannot serve TLS on {address}: {error}")

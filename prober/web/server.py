@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from aiohttp import web
 
 from prober.clock import now
+from prober.outcome import Suite
+from prober.publish.journal.reader import Reader, UnreadableError
 from prober.web.answer import json_answer, json_error, text_answer
 from prober.web.api import status_document
 from prober.web.basic_auth import BasicAuth
@@ -18,8 +21,10 @@ from prober.web.connection import Connection, ConnectionServer
 from prober.web.exposition import Exposition, compressed, negotiated, takes_gzip
 from prober.web.log import log
 from prober.web.page import CONTENT_SECURITY_POLICY, render
+from prober.web.paging import BadQueryError, asked_page
 from prober.web.reload import ReloadDesk
 from prober.web.settings import WebSettings
+from prober.web.suites import suites_document
 from prober.web.tls import ServerTls, TlsUnusableError
 
 _SWEEP_EVERY = 1.0
@@ -41,10 +46,12 @@ class WebServer:
         exposition: Exposition,
         settings: WebSettings,
         ask_reload: Callable[[int], None],
+        data_dir: Path | None = None,
     ) -> None:
         """Raises TlsUnusableError when the certificate cannot be used."""
         self._board = board
         self._exposition = exposition
+        self._reader = None if data_dir is None else Reader(data_dir)
         self._headers = dict(settings.headers)
         self._tls = None if settings.tls is None else ServerTls(settings.tls)
         self._users = settings.users
@@ -56,6 +63,7 @@ class WebServer:
             "/-/healthy": self._healthy,
             "/-/ready": self._ready,
             "/api/v1/status": self._status,
+            "/api/v1/suites": self._suites,
         }
         self._connections: ConnectionServer | None = None
         self._listener: asyncio.Server | None = None
@@ -105,6 +113,8 @@ class WebServer:
             await self._connections.shutdown(_ANSWER_AT_END)
         if self._auth is not None:
             self._auth.close()
+        if self._reader is not None:
+            self._reader.close()
 
     async def _keep_up(self, connections: ConnectionServer) -> None:
         renew_at = time.monotonic() + _RENEW_EVERY
@@ -174,6 +184,19 @@ class WebServer:
         if document is None:
             return json_error(503, "the prober process has not started yet")
         return json_answer(document)
+
+    def _suites(self, request: web.BaseRequest) -> web.Response:
+        try:
+            page = asked_page(request.query, "suite", tuple(Suite))
+        except BadQueryError as error:
+            return json_error(400, str(error))
+        if self._reader is None:
+            return json_error(503, "this prober keeps no journal")
+        try:
+            found = self._reader.suites(page.only, limit=page.limit, before=page.before)
+        except UnreadableError as error:
+            return json_error(503, str(error))
+        return json_answer(suites_document(found, page.limit))
 
     def _ready(self, _request: web.BaseRequest) -> web.Response:
         missing = self._board.not_yet_run()

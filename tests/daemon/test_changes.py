@@ -35,6 +35,7 @@ DOCUMENT: dict[str, Any] = {
 FOLLOWED = {
     *("web_config", "web", "shutdown_timeout", "log", "target", "probes", "outages", "violations", "journal"),
     "drills",  # commands read them, the daemon never does
+    "suites",
 }
 
 

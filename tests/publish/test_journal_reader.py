@@ -209,7 +209,7 @@ LARGE = (
     f"""{NUMBERS.format(10_000)} INSERT INTO violations SELECT NULL, 'violation-' || i, 'split_order', i, i,
     'two winners' FROM n""",
     f"""{NUMBERS.format(10_000)} INSERT INTO races SELECT NULL, 'race-' || i, i, 'one_winner', 0, 'one', 'r-' || i,
-    'o-' || i, 0.1, '{{"answers":"{"x" * 3_000}"}}' FROM n""",
+    'o-' || i, 0.1, '{{"answers":"{"x" * 3_000}"}}', NULL FROM n""",
     f"""{NUMBERS.format(20_000)} INSERT INTO webhooks (message_sid, run_id, settlement, settled_wall)
     SELECT 'SM' || i, 'run-' || i, 'done', i FROM n""",
 )

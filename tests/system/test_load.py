@@ -20,6 +20,7 @@ from prober.demo.process import Owner
 from prober.demo.stack import FROM_NUMBER, Stack
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.record import Kind
+from prober.outcome import Measure
 from prober.suites import locust as locust_package
 from prober.suites.ledger import folder_of
 from prober.suites.results import Results
@@ -119,7 +120,7 @@ async def test_its_counts_are_those_of_the_target(stack: Stack, control: Control
     assert detail.effects is not None
     assert (detail.effects.effective, detail.effects.lost, detail.effects.repeated) == (sent, 0, 0)
     assert record[Kind.PROCESSED] == sent
-    assert loaded.results.measures["error_rate"] == 0
+    assert loaded.results.measures[Measure.ERROR_RATE] == 0
     assert detail.latency.count == detail.requests.accepted
     assert sum(slot.accepted for slot in detail.series) == detail.requests.accepted
     assert detail.pool_usage_max is not None
@@ -185,7 +186,7 @@ async def test_rate_limited_half_way_there_is_no_verdict_on_its_throughput(
     assert loaded.detail.rate_limited
     assert loaded.detail.requests.rejected["rate_limited"] > 0
     assert "429" in loaded.why_not("requests_per_second")
-    assert loaded.results.measures["error_rate"] == 0  # no error of the endpoint
+    assert loaded.results.measures[Measure.ERROR_RATE] == 0  # no error of the endpoint
     assert loaded.detail.latency.count == loaded.detail.requests.accepted  # nor a sample of its latency
 
 

@@ -26,7 +26,8 @@ ASK_TIMEOUT = 5.0
 class OrphanSweep:
     """Looks through all marks every minute; who made a thing and still lives is never disturbed.
 
-    Only who may write looks: where replicas are elected it also finishes what the holder before it has left.
+    `suite_lives` tells whether a suite runs with our data_dir. Only who may write looks: where replicas are
+    elected it also finishes what the holder before it has left.
     """
 
     def __init__(
@@ -38,8 +39,10 @@ class OrphanSweep:
         orders: OrderSweep,
         effects: EffectWatch,
         loads: Callable[[], Awaitable[SweptRuns]],
+        suite_lives: Callable[[], bool],
     ) -> None:
         """`loads` removes what load runs of this data_dir have left that were killed."""
+        self._suite_lives = suite_lives
         self._marks = marks
         self.limits = limits
         self._permission = permission
@@ -62,10 +65,12 @@ class OrphanSweep:
         if self._permission.refusal() is not None:
             return
         found = await self._marks.found(timeout=ASK_TIMEOUT)
+        # After the marks were read: a suite that begins later has none among them.
+        suite_dead = not self._suite_lives()
         if found.strange:
             log.warning("marks that no prober writes are left alone", count=found.strange)
         for mark in found.marks:
-            verdict = may_go(self._trace(mark), self.limits)
+            verdict = may_go(self._trace(mark, suite_dead), self.limits)
             if not verdict.goes:
                 continue
             log.info("an orphan is removed", kind=mark.kind, id=mark.id, of=mark.owner, because=verdict.why)
@@ -85,10 +90,12 @@ class OrphanSweep:
         if swept.messages:
             log.info("what a load run left is removed", messages=swept.messages, runs=swept.runs)
 
-    def _trace(self, mark: FoundMark) -> Trace:
+    def _trace(self, mark: FoundMark, suite_dead: bool) -> Trace:
+        dead = suite_dead and self._marks.are_of_suite(mark.owner)
         return Trace(
             kind=mark.kind,
-            own=self._marks.are_of(mark.owner),
+            own=dead or self._marks.are_of(mark.owner),
             age=mark.age,
+            dead=dead,
             followed=self._orders.follows(mark.id) or self._effects.follows(mark.id),
         )

@@ -13,6 +13,7 @@ from prober.publish.journal.entries import (
     JournalNews,
     JournalRecovered,
     State,
+    SuiteRace,
 )
 from prober.publish.journal.journal import Journal
 from prober.publish.journal.restore import Left, Restored, read_boot_id, read_left
@@ -33,6 +34,7 @@ __all__ = [
     "Restored",
     "Retained",
     "State",
+    "SuiteRace",
     "read_boot_id",
     "read_left",
 ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from prober.clock import Instant
-from prober.event import JournalFailed, Outage, ServiceRestarted, ViolationFound, WebhookSettled
+from prober.event import JournalFailed, Outage, ServiceRestarted, SuiteFinished, ViolationFound, WebhookSettled
+from prober.outcome import RaceOutcome
 from prober.result import AwaitedWebhook, RaceResult, Result
 
 
@@ -57,6 +59,24 @@ class State:
     value: object
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteRace:
+    """A race of a suite that convicts the target, as evidence; it counts in no window of ours.
+
+    `evidence` is the whole `RaceResult` in the form of the journal; `released_wall` is Unix time.
+    """
+
+    suite_run: str
+    run_id: str
+    released_wall: float
+    outcome: RaceOutcome
+    sentence: str
+    routing_id: str
+    order_id: str
+    race_duration: float | None
+    evidence: Mapping[str, object]
+
+
 Entry = (
     Result
     | Outage
@@ -69,6 +89,8 @@ Entry = (
     | Cleaned
     | Forgotten
     | State
+    | SuiteFinished
+    | SuiteRace
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,13 @@ from prober.publish.journal.backlog import Backlog, Write
 from prober.publish.journal.encoding import Redact, as_is
 from prober.publish.journal.entries import Acknowledgement, Durability, Entry, JournalNews, is_expendable
 from prober.publish.journal.file import JournalError, JournalFile
-from prober.publish.journal.restore import Restored, read_acknowledgements, read_boot_id, restore
+from prober.publish.journal.restore import (
+    Restored,
+    read_acknowledgements,
+    read_boot_id,
+    read_known,
+    restore,
+)
 from prober.publish.journal.retention import Keep, Retained
 from prober.publish.journal.statements import Encoder
 from prober.publish.journal.writer import Answers, Writer
@@ -132,6 +138,15 @@ class Journal:
             return await asyncio.wrap_future(self._writer.ask(question))
         except JournalError:  # reported by the writer
             return None
+
+    async def known_violations(self, ids: Sequence[str]) -> frozenset[str]:
+        """Say which of these violations are written down already; none where that cannot be read."""
+        if self._closed or self._loop is None or not ids:
+            return frozenset()
+        try:
+            return await asyncio.wrap_future(self._writer.ask(partial(read_known, violations=ids)))
+        except JournalError:  # reported by the writer
+            return frozenset()
 
     async def retain(self, now_wall: float) -> Retained | None:
         """Remove what is too old or too much, in slices between the writes; None if it could not be done."""

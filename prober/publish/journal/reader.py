@@ -21,6 +21,7 @@ from prober.publish.journal.stored import (
     StoredOutage,
     StoredRace,
     StoredResult,
+    StoredSuite,
     StoredViolation,
     StoredWebhook,
 )
@@ -145,6 +146,16 @@ class Reader:
             (kind, kind, _cursor(before), limit),
         )
         return tuple(StoredViolation(**row) for row in rows)
+
+    def suites(
+        self, suite: str | None = None, *, limit: int = 100, before: int | None = None
+    ) -> tuple[StoredSuite, ...]:
+        """Return results of suites, of one or of all."""
+        rows = self._rows(
+            "SELECT * FROM suites WHERE (? IS NULL OR suite = ?) AND seq < ? ORDER BY seq DESC LIMIT ?",
+            (suite, suite, _cursor(before), limit),
+        )
+        return tuple(StoredSuite(**{**row, "summary": json.loads(row["summary"])}) for row in rows)
 
     def recent_violations(self, since_wall: float) -> tuple[StoredViolation, ...]:
         """Return every violation last seen since then."""

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from prober.clock import Instant
-from prober.event import Outage, ViolationFound
+from prober.event import Outage, SuiteFinished, ViolationFound
 from prober.judge.violations import MOST_OF_A_KIND
-from prober.outcome import Mode, Outcome, ProbeName, RaceOutcome, Settlement, Violation
+from prober.outcome import (
+    Ending,
+    Measure,
+    Mode,
+    Outcome,
+    ProbeName,
+    RaceOutcome,
+    Settlement,
+    Suite,
+    Verdict,
+    Violation,
+)
 from prober.publish.journal.entries import Acknowledgement, Intended
 from prober.result import AwaitedWebhook
 
@@ -47,6 +58,7 @@ class Restored:
     `last_violations` is the Unix time of the last of each kind. `standing_violations` may be open or known: the
     newest of each kind that were last seen within the hold, or that one of the `acknowledgements` covers, which
     are those that are in force or ended within the hold. `marks` name synthetic things that may still exist.
+    `suites` are the last results of each scenario, `suite_runs` the ids of all runs whose results are known.
     """
 
     open_outages: tuple[Outage, ...] = ()
@@ -61,6 +73,8 @@ class Restored:
     late: int = 0
     marks: tuple[Intended, ...] = ()
     state: Mapping[str, object] = field(default_factory=dict)
+    suites: tuple[SuiteFinished, ...] = ()
+    suite_runs: frozenset[str] = frozenset()
     not_understood: int = 0  # rows left out: written by hand, or by a prober that knew other words
 
 
@@ -102,7 +116,8 @@ class _Past:
 
     def races(self, count: int) -> list[RaceOutcome]:
         """Return the outcomes of the last `count` races, oldest first."""
-        sql = "SELECT * FROM (SELECT seq, outcome FROM races ORDER BY seq DESC LIMIT ?) ORDER BY seq"
+        sql = """SELECT * FROM (SELECT seq, outcome FROM races WHERE suite_run IS NULL
+            ORDER BY seq DESC LIMIT ?) ORDER BY seq"""
         return self._all(_race_outcome, sql, count)
 
     def violations(self, since_wall: float) -> list[ViolationFound]:
@@ -117,6 +132,15 @@ class _Past:
     def marks(self) -> list[Intended]:
         """Return the marks of what may still exist, oldest first."""
         return self._all(_mark, "SELECT * FROM marks ORDER BY at_wall, kind, id")
+
+    def suites(self) -> list[SuiteFinished]:
+        """Return the last results of each scenario."""
+        return self._all(
+            _suite,
+            """SELECT * FROM suites AS one WHERE seq = (SELECT seq FROM suites AS other
+                WHERE other.suite = one.suite AND other.scenario = one.scenario
+                ORDER BY ended_wall DESC, seq DESC LIMIT 1) ORDER BY seq""",
+        )
 
     def state(self) -> dict[str, object]:
         """Return what was kept under each key."""
@@ -163,6 +187,8 @@ def restore(
         late=totals.get(f"webhook/{Settlement.LATE}", (0, 0.0))[0],
         marks=tuple(past.marks()),
         state=past.state(),
+        suites=tuple(past.suites()),
+        suite_runs=frozenset(run_id for (run_id,) in connection.execute("SELECT run_id FROM suites")),
         not_understood=past.not_understood,
     )
 
@@ -173,6 +199,12 @@ def read_acknowledgements(
     """Read those that are in force or ended within `violation_hold` seconds. Raises sqlite3.Error."""
     past = _Past(connection, Anchor(now, ""))
     return tuple(past.acknowledgements(now.wall - violation_hold))
+
+
+def read_known(connection: sqlite3.Connection, violations: Sequence[str]) -> frozenset[str]:
+    """Say which of these violations (ids) are in the journal. Raises sqlite3.Error."""
+    ask = "SELECT 1 FROM violations WHERE id = ?"
+    return frozenset(one for one in violations if connection.execute(ask, (one,)).fetchone() is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +284,30 @@ def _acknowledgement(row: sqlite3.Row, anchor: Anchor) -> Acknowledgement:
 def _mark(row: sqlite3.Row, anchor: Anchor) -> Intended:
     at = anchor.instant(row["at_wall"], row["at_mono"], row["boot_id"])
     return Intended(kind=row["kind"], id=row["id"], run_id=row["run_id"], at=at)
+
+
+def _suite(row: sqlite3.Row, _: Anchor) -> SuiteFinished:
+    summary = json.loads(row["summary"])
+    if not all(
+        isinstance(one, dict) for one in (summary, summary.get("measures", {}), summary.get("verdicts", {}))
+    ):
+        raise ValueError("a summary of another form")
+    return SuiteFinished(
+        run_id=row["run_id"],
+        suite=Suite(row["suite"]),
+        scenario=row["scenario"],
+        started_wall=row["started_wall"],
+        ended_wall=row["ended_wall"],
+        duration=row["duration"],
+        ending=Ending(row["ending"]),
+        verdict=None if row["verdict"] is None else Verdict(row["verdict"]),
+        sentence=row["sentence"],
+        environment=str(summary.get("environment", "")),
+        measures={Measure(name): float(value) for name, value in summary.get("measures", {}).items()},
+        verdicts={Measure(name): Verdict(value) for name, value in summary.get("verdicts", {}).items()},
+        notes=tuple(str(note) for note in summary.get("notes", ())),
+        violations=int(summary.get("violations", 0)),
+    )
 
 
 def _state(row: sqlite3.Row, _: Anchor) -> tuple[str, object]:

@@ -38,6 +38,9 @@ _CANDIDATES = {
         AND seq <= (SELECT max(seq) FROM races) - :races_kept ORDER BY seq LIMIT :slice""",
     "losses": """SELECT seq, coalesce(intended_wall, settled_wall) FROM webhooks
         WHERE followed = 0 AND settlement = 'lost' ORDER BY seq LIMIT :slice""",
+    # The last of each scenario is what the metrics show.
+    "suites": """SELECT seq, ended_wall FROM suites
+        WHERE seq NOT IN (SELECT max(seq) FROM suites GROUP BY suite, scenario) ORDER BY seq LIMIT :slice""",
     "evidence": """SELECT seq, released_wall FROM races WHERE violation = 1
         AND released_wall < :now - :hold AND NOT EXISTS (SELECT 1 FROM acknowledgements
         WHERE until_wall > :now - :hold AND what IN (outcome, outcome || '-' || id)) ORDER BY seq LIMIT :slice""",

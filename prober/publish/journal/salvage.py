@@ -13,6 +13,7 @@ _WORTH_SAVING = {
     "webhooks": "followed = 1 OR settlement = 'lost'",
     "races": "violation = 1",
     "acknowledgements": "1",
+    "suites": "1",
     "marks": "1",
     "state": "1",
     # Last: the rows above are counted as they come in, and the totals of old then take that over.

@@ -89,8 +89,18 @@ _ALL_WEBHOOKS = (
 # What a message that is sent more than once may leave is more than what another one does.
 _REPEATED = ("ALTER TABLE webhooks ADD COLUMN repeated INTEGER NOT NULL DEFAULT 0",)
 
+# Results of suites, without their detail. A race of a suite is evidence and no part of the win rate's window.
+_SUITES = (
+    """CREATE TABLE suites (
+        seq INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, suite TEXT NOT NULL, scenario TEXT NOT NULL,
+        started_wall REAL NOT NULL, ended_wall REAL NOT NULL, duration REAL NOT NULL, ending TEXT NOT NULL,
+        verdict TEXT, sentence TEXT NOT NULL, summary TEXT NOT NULL)""",
+    "CREATE INDEX suites_by_scenario ON suites (suite, scenario)",
+    "ALTER TABLE races ADD COLUMN suite_run TEXT",
+)
+
 # The statements that lead from version n to n + 1. Released ones are never edited: a change is a new line.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_TABLES, _TALLIES, _ALL_WEBHOOKS, _REPEATED)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_TABLES, _TALLIES, _ALL_WEBHOOKS, _REPEATED, _SUITES)
 
 VERSION = len(MIGRATIONS)
 

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prober.event import Outage, ServiceRestarted, ViolationFound, WebhookSettled
+from prober.event import Outage, ServiceRestarted, SuiteFinished, ViolationFound, WebhookSettled
 from prober.publish.journal.encoding import Redact, dumps, field_names, plain, storable, to_json
-from prober.publish.journal.entries import Acknowledgement, Cleaned, Entry, Forgotten, Intended, State
+from prober.publish.journal.entries import (
+    Acknowledgement,
+    Cleaned,
+    Entry,
+    Forgotten,
+    Intended,
+    State,
+    SuiteRace,
+)
 from prober.result import AwaitedWebhook, RaceResult, Result
 
 Statement = tuple[str, tuple[object, ...]]
@@ -15,7 +23,8 @@ _COMMON = frozenset(field_names(Result) or ())
 _IN_RACES = ("history", "sentence")  # the evidence is kept once, in its own table
 
 INSERT_RESULT = "INSERT INTO results VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)"
-INSERT_RACE = """INSERT INTO races VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT_RACE = """INSERT INTO races (id, released_wall, outcome, violation, sentence, routing_id, order_id,
+    race_duration, evidence, suite_run) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET outcome = excluded.outcome, violation = excluded.violation,
     sentence = excluded.sentence, race_duration = excluded.race_duration, evidence = excluded.evidence"""
 UPSERT_OUTAGE = """INSERT INTO outages VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -43,6 +52,8 @@ UPSERT_ACKNOWLEDGEMENT = "INSERT OR REPLACE INTO acknowledgements VALUES (?, ?, 
 UPSERT_MARK = "INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?, ?, ?)"
 DELETE_MARK = "DELETE FROM marks WHERE kind = ? AND id = ?"
 UPSERT_STATE = "INSERT OR REPLACE INTO state VALUES (?, ?)"
+INSERT_SUITE = """INSERT INTO suites (run_id, suite, scenario, started_wall, ended_wall, duration, ending, verdict,
+    sentence, summary) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id) DO NOTHING"""
 INSERT_RESTART = "INSERT INTO restarts VALUES (NULL, ?, ?, ?)"
 
 
@@ -69,6 +80,10 @@ class Encoder:
                 return (self._awaited(entry),)
             case WebhookSettled():
                 return (self._settled(entry),)
+            case SuiteRace():
+                return (self._suite_race(entry),)
+            case SuiteFinished():
+                return (self._suite(entry),)
             case _:
                 return (self._small(entry),)
 
@@ -125,6 +140,44 @@ class Encoder:
             text(race.order_id),
             race.race_duration,
             to_json(race, text),
+            None,
+        )
+
+    def _suite_race(self, race: SuiteRace) -> Statement:
+        text = self._text
+        return INSERT_RACE, (
+            text(race.run_id),
+            race.released_wall,
+            race.outcome.value,
+            race.outcome.is_violation,
+            text(race.sentence),
+            text(race.routing_id),
+            text(race.order_id),
+            race.race_duration,
+            to_json(race.evidence, text),
+            text(race.suite_run),
+        )
+
+    def _suite(self, suite: SuiteFinished) -> Statement:
+        text = self._text
+        summary = {
+            "environment": suite.environment,
+            "measures": suite.measures,
+            "verdicts": suite.verdicts,
+            "notes": suite.notes,
+            "violations": suite.violations,
+        }
+        return INSERT_SUITE, (
+            text(suite.run_id),
+            suite.suite.value,
+            text(suite.scenario),
+            suite.started_wall,
+            suite.ended_wall,
+            suite.duration,
+            suite.ending.value,
+            None if suite.verdict is None else suite.verdict.value,
+            text(suite.sentence),
+            to_json(summary, text),
         )
 
     def _outage(self, outage: Outage) -> Statement:

@@ -95,6 +95,23 @@ class StoredAcknowledgement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSuite:
+    """One run of a suite, without its detail. `summary`: environment, measures, verdicts, notes, violations."""
+
+    seq: int
+    run_id: str
+    suite: str
+    scenario: str
+    started_wall: float
+    ended_wall: float
+    duration: float
+    ending: str
+    verdict: str | None
+    sentence: str
+    summary: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
     """Totals since the journal began, by name; retention does not lower them. `marks` is how many are left."""
 

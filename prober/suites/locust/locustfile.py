@@ -38,8 +38,8 @@ class Retailer(FastHttpUser):
         ordinal, headers, content = recorder.next_message()
         self.client.post(
             recorder.path,
-            data=content.decode(),
-            headers=dict(headers),
+            data=content,
+            headers=headers,
             name="webhook",
             context={"ordinal": ordinal},
         )

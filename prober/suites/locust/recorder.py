@@ -83,7 +83,7 @@ class Recorder:
         """The test begins now."""
         self._began, self._cpu = time.monotonic(), time.process_time()
 
-    def next_message(self) -> tuple[int, Mapping[str, str], bytes]:
+    def next_message(self) -> tuple[int, dict[str, str], str]:
         """An ordinal, the headers and the body of its message."""
         if self._used == self._reserved:
             self._ledger.reserve(self._reserved + BLOCK)
@@ -92,7 +92,8 @@ class Recorder:
         ordinal = self._used
         self._slot()["sent"] += 1
         self._sent_last = time.monotonic()
-        return ordinal, self._sender.headers(self._ids, ordinal), self._sender.content(self._ids, ordinal)
+        headers, content = self._sender.headers(self._ids, ordinal), self._sender.content(self._ids, ordinal)
+        return ordinal, dict(headers), content.decode()
 
     def count(self, ordinal: int, seconds: float, status: int, error: BaseException | None) -> None:
         """Count what came of a message; `status` 0: no answer, for `error`."""
@@ -140,7 +141,7 @@ class Recorder:
 
 def _three_digits(value: int) -> int:
     """Three significant digits, as the histogram keeps them: a report holds thousands of figures, not millions."""
-    unit = 10 ** max(len(str(value)) - 3, 0)
+    unit: int = 10 ** max(len(str(value)) - 3, 0)
     return round(value / unit) * unit
 
 

@@ -15,8 +15,8 @@ from prober.suites.results_drill import DrillDetail
 FLOOR = 0.05
 
 CAUTION = (
-    "One run each: what changes from run to run (neighbours, caches, the hour) is not seen in here. Repeat both before "
-    "you believe a small change."
+    "One run each: what changes from run to run (neighbours, caches, the hour) is not seen in here; "
+    "repeat both before you believe a small change."
 )
 
 
@@ -26,7 +26,7 @@ class NotComparableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One figure in both runs, in words, and what that says. `low` and `high` bound the difference, where known."""
+    """One figure in both runs, in words, and what that says; `low` and `high` bound the difference where known."""
 
     name: str
     before: str
@@ -66,12 +66,12 @@ def compare(before: Results, after: Results) -> Comparison:
     """Compare two runs; NotComparableError for different suites, and for drills with different faults."""
     if before.suite is not after.suite:
         raise NotComparableError(
-            f"{before.run_id} is a {before.suite} and {after.run_id} a {after.suite}: expected two runs of one suite"
+            f"{before.run_id} is a {before.suite}, {after.run_id} a {after.suite}: expected two runs of one suite"
         )
     if isinstance(before.detail, DrillDetail) and before.scenario != after.scenario:
         raise NotComparableError(
-            f"{before.run_id} is the drill {before.scenario} and {after.run_id} the drill {after.scenario}: another "
-            "fault is no better or worse; expected two runs of one scenario"
+            f"{before.run_id} is the drill {before.scenario}, {after.run_id} the drill {after.scenario}: "
+            "another fault is no better or worse; expected two runs of one scenario"
         )
     then = {one.name: one for one in quantities(before)}
     compared = tuple(_compared(then.get(one.name), one) for one in quantities(after))
@@ -113,13 +113,13 @@ def _change(before: Quantity, after: Quantity, delta: Estimate | None) -> tuple[
     if before.violations and not after.violations and (delta is None or delta.low <= 0 <= delta.high):
         return Change.SAME, "not seen this time, in too few to say that it is gone"
     if _small(then, now, after.is_share):
-        return Change.SAME, f"less than {FLOOR:.0%} apart" if now != then else "the same"
+        return Change.SAME, f"less than {FLOOR:.0%} apart" if now != then else "no difference"
     by = _points(then, now) if after.is_share else _by(then, now)
     if delta is None:
         return Change.ONCE, f"{by}; a run has one such figure, so this may be chance"
     if delta.low <= 0 <= delta.high:
-        return Change.SAME, f"{by}, within the noise of the two runs"
-    return direction, f"{by}, beyond the noise of the two runs"
+        return Change.SAME, f"{by}, within the noise"
+    return direction, f"{by}, beyond the noise"
 
 
 def _small(then: float, now: float, is_share: bool) -> bool:
@@ -146,7 +146,7 @@ def _by(then: float, now: float) -> str:
 def _warnings(before: Results, after: Results) -> list[str]:
     """What else than the target changed between the two."""
     said = []
-    for what, then, now in (
+    circumstances: tuple[tuple[str, str | int, str | int], ...] = (
         ("scenarios", before.scenario, after.scenario),
         ("targets", before.target.url, after.target.url),
         ("environments", before.target.environment, after.target.environment),
@@ -154,13 +154,14 @@ def _warnings(before: Results, after: Results) -> list[str]:
         ("versions of prober", before.prober.version, after.prober.version),
         ("numbers of cores", before.prober.cores, after.prober.cores),
         ("numbers of processes", before.prober.processes, after.prober.processes),
-    ):
+    )
+    for what, then, now in circumstances:
         if then != now:
             said.append(f"different {what}: {then} before, {now} after")
     for name in sorted(before.parameters.keys() | after.parameters.keys()):
-        then, now = before.parameters.get(name), after.parameters.get(name)
-        if then != now:
-            said.append(f"different parameter {name}: {_given(then)} before, {_given(now)} after")
+        asked, asks = before.parameters.get(name), after.parameters.get(name)
+        if asked != asks:
+            said.append(f"different parameter {name}: {_given(asked)} before, {_given(asks)} after")
     for which, results in (("first", before), ("second", after)):
         if results.ending is not Ending.COMPLETE:
             said.append(f"the {which} run is {results.ending}: {results.sentence}")

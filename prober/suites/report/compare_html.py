@@ -5,7 +5,7 @@ from __future__ import annotations
 from prober.outcome import Change
 from prober.suites.report.compare import Comparison, verdict_change
 from prober.suites.report.compare_text import WORDS, in_order
-from prober.suites.report.html import badge, document, rows_table
+from prober.suites.report.html import badge, document, figure, rows_table
 from prober.suites.report.markup import NOTHING, Markup, join, tag, text
 from prober.suites.report.plots.frame import Key
 from prober.suites.report.plots.series import Line, lines
@@ -26,9 +26,11 @@ def comparison_page(comparison: Comparison, before: Results, after: Results) -> 
     rows = [
         (
             text(one.name),
-            text(one.before),
-            text(one.after),
-            join([badge(WORDS[one.change], _KINDS.get(one.change, "none")), tag("small", None, text(one.sentence))]),
+            figure(one.before),
+            figure(one.after),
+            join(
+                [badge(WORDS[one.change], _KINDS.get(one.change, "none")), tag("small", None, text(one.sentence))]
+            ),
         )
         for one in in_order(comparison.compared)
     ]

@@ -39,7 +39,9 @@ def comparison_markdown(comparison: Comparison) -> str:
     lines += [f"- before: {plain(comparison.before)}", f"- after: {plain(comparison.after)}", ""]
     if comparison.warnings:
         lines += ["## What else changed", "", *(f"- {plain(said)}" for said in comparison.warnings), ""]
-    rows = [(one.name, one.before, one.after, WORDS[one.change], one.sentence) for one in in_order(comparison.compared)]
+    rows = [
+        (one.name, one.before, one.after, WORDS[one.change], one.sentence) for one in in_order(comparison.compared)
+    ]
     lines += ["## Figures", "", *table(("figure", "before", "after", "change", "how sure"), rows)]
     if changed:
         lines += ["## Verdicts that changed", ""]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from prober.outcome import Measure
 from prober.publish.printable import printable
 from prober.suites.report.wording import (
     NOT_MEASURED,
@@ -17,7 +18,7 @@ from prober.suites.report.wording import (
     yes,
 )
 from prober.suites.results import Results
-from prober.suites.results_drill import DrillDetail, Injection, PhaseFigures
+from prober.suites.results_drill import DrillDetail, Injection
 from prober.suites.results_load import Generator, LoadDetail
 from prober.suites.results_race import RaceDetail
 
@@ -70,7 +71,9 @@ def _plain(value: str | float | int | bool | None) -> str:
         return "not given"
     if isinstance(value, bool):
         return yes(value)
-    return printable(value) if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else f"{value:,}"
+    return (
+        printable(value) if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else f"{value:,}"
+    )
 
 
 def _load(load: LoadDetail) -> tuple[Table, ...]:
@@ -99,7 +102,8 @@ def _load(load: LoadDetail) -> tuple[Table, ...]:
             "Requests",
             ("what", "how many"),
             tuple(sent),
-            f"{way}, measured for {seconds(load.measured_seconds)} after a warm-up of {seconds(load.warm_up_seconds)}.",
+            f"{way}, measured for {seconds(load.measured_seconds)}. {count(load.warm_up_sent)} messages to "
+            f"warm up, in {seconds(load.warm_up_seconds)}, are in no figure.",
         ),
         Table(
             "Answer times",
@@ -159,7 +163,10 @@ def _generator(generator: Generator, load: LoadDetail) -> Table:
             ("busiest process, of one core", share(generator.cpu_share)),
             ("CPU time", seconds(generator.cpu_seconds)),
             ("lag of its event loop, p99", seconds(generator.loop_lag_p99)),
-            ("requests behind their schedule, p99", "closed loop" if load.rate is None else seconds(generator.late_p99)),
+            (
+                "requests behind their schedule, p99",
+                "closed loop" if load.rate is None else seconds(generator.late_p99),
+            ),
             ("was it the limit", yes(generator.bound)),
         ),
         printable(generator.sentence),
@@ -182,7 +189,8 @@ def _race(race: RaceDetail) -> tuple[Table, ...]:
         ("p99 of the answers", race.answer_p99),
     )
     spreads = [one.spread for one in race.races if one.spread is not None]
-    leftovers = sum(one.leftovers for one in race.races)
+    unknown = sum(one.leftovers < 0 for one in race.races)
+    left = count(sum(max(0, one.leftovers) for one in race.races))
     return (
         Table(
             "Outcomes",
@@ -199,13 +207,17 @@ def _race(race: RaceDetail) -> tuple[Table, ...]:
                 ("spread of the release, at most", seconds(max(spreads, default=None))),
             ),
         ),
-        Table("Left behind", ("what", "how many"), (("synthetic rows not removed", count(leftovers)),)),
+        Table(
+            "Left behind",
+            ("what", "how many"),
+            (("synthetic rows not removed", f"{left}{f', not known of {unknown:,} races' if unknown else ''}"),),
+        ),
     )
 
 
 def _drill(drill: DrillDetail) -> tuple[Table, ...]:
     return (
-        _phases(drill.phases),
+        _phases(drill),
         Table(
             "The fault",
             ("fault", "by", "from", "to", "seen to be undone"),
@@ -217,7 +229,8 @@ def _drill(drill: DrillDetail) -> tuple[Table, ...]:
     )
 
 
-def _phases(phases: tuple[PhaseFigures, ...]) -> Table:
+def _phases(drill: DrillDetail) -> Table:
+    phases = drill.phases
     rows = (
         ("from", tuple(seconds(one.begins_at) for one in phases)),
         ("to", tuple(seconds(one.ends_at) for one in phases)),
@@ -229,6 +242,7 @@ def _phases(phases: tuple[PhaseFigures, ...]) -> Table:
         ("failed", tuple(counted(one.failed) for one in phases)),
         ("accepted, but slow", tuple(count(one.degraded_slow) for one in phases)),
         ("accepted, effect late", tuple(count(one.degraded_late) for one in phases)),
+        ("accepted, but lost", tuple(count(one.lost) for one in phases)),
         ("p50", tuple(seconds(one.p50) for one in phases)),
         ("p99", tuple(seconds(one.p99) for one in phases)),
     )
@@ -236,7 +250,7 @@ def _phases(phases: tuple[PhaseFigures, ...]) -> Table:
         "Before, during and after",
         ("messages", *(one.name for one in phases)),
         tuple((name, *values) for name, values in rows),
-        "By when each was sent.",
+        f"By when each was sent, {number(drill.rate)} a second.",
     )
 
 
@@ -249,7 +263,10 @@ def _recovery(drill: DrillDetail) -> Table:
     recovery, backlog, rollbacks = drill.recovery, drill.backlog, drill.rollbacks
     rows = [
         (f"{drill.service} answers after the fault's end", seconds(recovery.service_seconds)),
-        (f"outage of {drill.service} as measured", _uncertain(recovery.service_outage_seconds, recovery.uncertainty)),
+        (
+            f"outage of {drill.service} as measured",
+            _uncertain(recovery.service_outage_seconds, recovery.uncertainty),
+        ),
         ("webhook path works after the fault's end", seconds(recovery.webhook_seconds)),
         ("backlog before", count(backlog.before)),
         ("largest backlog", count(backlog.largest)),
@@ -283,7 +300,6 @@ def _followed(drill: DrillDetail) -> Table:
             ("more than one effect", count(followed.repeated)),
             ("not known", count(followed.not_known)),
         ),
-        f"{number(drill.rate)} messages a second." if drill.rate else None,
     )
 
 
@@ -295,7 +311,8 @@ def one_line(results: Results) -> str:
     """What came out, in a line: the figures that one looks for first."""
     match results.detail:
         case LoadDetail(requests=requests, latency=latency):
-            rate = requests.accepted / results.detail.measured_seconds if results.detail.measured_seconds else None
+            measured = results.detail.measured_seconds
+            rate = results.measures.get(Measure.RPS) or (requests.accepted / measured if measured else None)
             return (
                 f"{count(requests.accepted)} of {count(requests.sent)} accepted ({per_second(rate)}); "
                 f"p50 {seconds(latency.p50)}, p95 {seconds(latency.p95)}, p99 {seconds(latency.p99)}"

@@ -13,7 +13,7 @@ from prober.suites.report.markup import NOTHING, Markup, join, tag, text
 from prober.suites.report.plots.chosen import plots
 from prober.suites.report.prose import prose
 from prober.suites.report.style import CONTENT_SECURITY_POLICY, STYLE
-from prober.suites.report.wording import NOT_MEASURED, SEVERITY, seconds, title, verdict_word
+from prober.suites.report.wording import NOT_MEASURED, SEVERITY, seconds, title, to_do, verdict_word
 from prober.suites.results import Results
 
 
@@ -96,16 +96,20 @@ def _header(results: Results) -> Markup:
     verdict = results.judgement.verdict
     mark = badge("violation", "critical") if found else badge(verdict_word(verdict), _kind(verdict))
     ending = "" if results.ending is Ending.COMPLETE else f" ({results.ending})"
-    where = f"{results.target.url} ({results.target.environment}), {results.started}, {seconds(results.duration_seconds)}"
+    target = results.target
+    where = f"{target.url} ({target.environment}), {results.started}, {seconds(results.duration_seconds)}"
+    heading = f"{title(results)}{ending}"
     alarm = (
-        tag("div", {"class": "alarm"}, tag("strong", None, text("A correct system never does this:")), _list(found))
+        tag(
+            "div", {"class": "alarm"}, tag("strong", None, text("A correct system never does this:")), _list(found)
+        )
         if found
         else NOTHING
     )
     return tag(
         "header",
         {"class": "lead"},
-        tag("h1", None, text(f"{title(results)}{ending}"[:1].upper() + f"{title(results)}{ending}"[1:])),
+        tag("h1", None, text(f"{heading[:1].upper()}{heading[1:]}")),
         tag("p", None, mark),
         tag("p", None, text(results.sentence)),
         tag("p", None, text(one_line(results))),
@@ -126,15 +130,20 @@ def _breaking_points(rows: Sequence[RowVerdict]) -> Markup:
     """Three columns, so that they fit a telephone: row and action stand under name and verdict."""
     made = []
     for row in sorted(rows, key=lambda one: SEVERITY[one.verdict]):
-        below = row.action if row.verdict is not None else row.why_not
+        below = to_do(row) if row.verdict is not None else row.why_not
         made.append(
             (
                 join([text(row.name), _small(row.row and f"{row.row} in the guide")]),
-                text(NOT_MEASURED if row.value is None else say(row.measure, row.value)),
+                figure(NOT_MEASURED if row.value is None else say(row.measure, row.value)),
                 join([badge(verdict_word(row.verdict), _kind(row.verdict)), _small(below)]),
             )
         )
     return rows_table(("breaking point", "figure", "verdict"), made)
+
+
+def figure(said: str) -> Markup:
+    """A figure of ours, which stays on one line with its unit."""
+    return tag("span", {"class": "figure"}, text(said))
 
 
 def _small(said: str | None) -> Markup:
@@ -142,7 +151,10 @@ def _small(said: str | None) -> Markup:
 
 
 def _advice(number: int, one: Advice) -> Markup:
-    corrected = tag("blockquote", None, prose(one.corrected)) if one.corrected else NOTHING
+    corrected = NOTHING
+    if one.corrected:
+        lead = tag("p", None, tag("strong", None, text("Other than the guide")))
+        corrected = tag("blockquote", None, lead, prose(one.corrected))
     return tag(
         "section",
         None,
@@ -167,17 +179,15 @@ def _answers(judgement: Judgement) -> Markup:
     )
 
 
-def _asked(
-    name: str, rows: Sequence[TargetVerdict] | Sequence[BudgetVerdict], words: tuple[str, str]
-) -> Markup:
+def _asked(name: str, rows: Sequence[TargetVerdict] | Sequence[BudgetVerdict], words: tuple[str, str]) -> Markup:
     if not rows:
         return NOTHING
     made = []
     for row in rows:
         word = NOT_MEASURED if row.met is None else words[0] if row.met else words[1]
         kind = "none" if row.met is None else "met" if row.met else "missed"
-        figure = text("" if row.value is None else say(row.measure, row.value))
-        made.append((text(row.text), figure, join([badge(word, kind), _small(row.why_not)])))
+        found = figure("" if row.value is None else say(row.measure, row.value))
+        made.append((text(row.text), found, join([badge(word, kind), _small(row.why_not)])))
     return _section(name, rows_table(("as the guide writes it", "figure", "answer"), made))
 
 

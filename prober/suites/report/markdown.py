@@ -11,7 +11,7 @@ from prober.outcome import Ending, Measure, Verdict
 from prober.publish.printable import printable
 from prober.suites.report.facts import Table, circumstances, one_line, tables
 from prober.suites.report.findings import violations
-from prober.suites.report.wording import NOT_MEASURED, SEVERITY, title, verdict_word
+from prober.suites.report.wording import NOT_MEASURED, SEVERITY, title, to_do, verdict_word
 from prober.suites.results import Results
 
 _SIGNS = {Verdict.EXCELLENT: "🟢", Verdict.GOOD: "🟢", Verdict.WARNING: "🟠", Verdict.CRITICAL: "🔴", None: "⚪"}
@@ -42,7 +42,8 @@ def _lines(results: Results) -> Iterator[str]:
     found = violations(results)
     verdict = "violation" if found else verdict_word(judgement.verdict)
     ending = "" if results.ending is Ending.COMPLETE else f" ({results.ending})"
-    yield f"# {_SIGNS[Verdict.CRITICAL if found else judgement.verdict]} {plain(title(results))}: {verdict}{ending}"
+    sign = _SIGNS[Verdict.CRITICAL if found else judgement.verdict]
+    yield f"# {sign} {plain(title(results))}: {verdict}{ending}"
     yield ""
     yield plain(results.sentence)
     yield ""
@@ -62,8 +63,8 @@ def _lines(results: Results) -> Iterator[str]:
     if judgement.advice:
         yield "## What to do"
         yield ""
-        for number, one in enumerate(judgement.advice, 1):
-            yield from _advice(number, one)
+        for number, advice in enumerate(judgement.advice, 1):
+            yield from _advice(number, advice)
     yield from _decisions(judgement.decisions)
     yield "## What was measured"
     yield ""
@@ -84,7 +85,7 @@ def _judged(results: Results) -> Iterator[str]:
                 _figure(row.measure, row.value),
                 f"{_SIGNS[row.verdict]} {verdict_word(row.verdict)}",
                 row.row or "",
-                row.action if row.verdict is not None and row.action else row.why_not or "",
+                to_do(row) if row.verdict is not None else row.why_not or "",
             )
             for row in rows
         ],
@@ -99,10 +100,7 @@ def _judged(results: Results) -> Iterator[str]:
         yield ""
         yield from table(
             ("as the guide writes it", "figure", "answer"),
-            [
-                (one.text, _figure(one.measure, one.value), answer(one.met, words, one.why_not))
-                for one in rows_of
-            ],
+            [(one.text, _figure(one.measure, one.value), answer(one.met, words, one.why_not)) for one in rows_of],
         )
 
 
@@ -125,7 +123,7 @@ def _advice(number: int, one: Advice) -> Iterator[str]:
     yield one.text.rstrip()  # Markdown of the guide's own, no stranger's
     yield ""
     if one.corrected:
-        yield f"> {plain(one.corrected)}"
+        yield f"> Other than the guide: {' '.join(one.corrected.split())}"
         yield ""
     yield f"Source: {plain(one.source)}"
     yield ""

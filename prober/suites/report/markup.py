@@ -22,7 +22,9 @@ def text(said: str) -> Markup:
 
 def lines(said: str) -> Markup:
     """Text whose line breaks and tabs stay, for code."""
-    return Markup("\n".join(escape("\t".join(printable(cell) for cell in row.split("\t"))) for row in said.split("\n")))
+    return Markup(
+        "\n".join(escape("\t".join(printable(cell) for cell in row.split("\t"))) for row in said.split("\n"))
+    )
 
 
 def join(parts: tuple[Markup, ...] | list[Markup], between: str = "") -> Markup:
@@ -43,6 +45,5 @@ def tag(name: str, attributes: Mapping[str, Attribute] | None = None, *children:
 def _value(value: Attribute) -> str:
     """Coordinates to a tenth of a pixel: more only makes the file larger."""
     if isinstance(value, float):
-        shown = f"{value:.1f}"
-        return shown[:-2] if shown.endswith(".0") else shown
+        return f"{value:.1f}".removesuffix(".0")
     return printable(str(value))

@@ -69,7 +69,9 @@ def _items(source: list[str], at: int) -> tuple[Markup, int]:
         at += 1
     start = int(first["number"]) if first is not None and first["number"] is not None else 1
     made = [tag("li", None, inline(item)) for item in items]
-    return tag("ol" if numbered else "ul", {"start": start if start != 1 else None}, *made) if made else NOTHING, at
+    return tag(
+        "ol" if numbered else "ul", {"start": start if start != 1 else None}, *made
+    ) if made else NOTHING, at
 
 
 def _begins(line: str) -> bool:

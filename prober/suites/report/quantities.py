@@ -8,6 +8,7 @@ from typing import Literal
 
 from prober.suites.report import noise, wording
 from prober.suites.report.noise import Estimate
+from prober.suites.report.slots import whole_slots
 from prober.suites.results import Results
 from prober.suites.results_drill import DrillDetail, PhaseFigures
 from prober.suites.results_load import LoadDetail
@@ -75,9 +76,7 @@ def _throughput(load: LoadDetail) -> Quantity:
 def _failures(load: LoadDetail) -> Quantity:
     failed = sum(load.requests.failed.values())
     refused = sum(n for kind, n in load.requests.rejected.items() if kind != _NO_FAILURE)
-    slots = [
-        (float(slot.failed), float(slot.failed + slot.accepted)) for slot in load.series
-    ]
+    slots = [(float(slot.failed), float(slot.failed + slot.accepted)) for slot in load.series]
     return Quantity(
         "failed or refused",
         "lower",
@@ -90,7 +89,7 @@ def _failures(load: LoadDetail) -> Quantity:
 
 
 def _answer_times(load: LoadDetail) -> tuple[Quantity, ...]:
-    latency, series = load.latency, load.series
+    latency, series = load.latency, whole_slots(load.series)
     p50 = noise.mean([slot.p50 for slot in series if slot.p50 is not None])
     p99 = noise.mean([slot.p99 for slot in series if slot.p99 is not None])
     made = []
@@ -162,9 +161,7 @@ def _race(race: RaceDetail) -> tuple[Quantity, ...]:
 
 def _mean_answer(answers: Sequence[Asked]) -> float | None:
     lengths = [
-        one.answered_at - one.sent_at
-        for one in answers
-        if one.sent_at is not None and one.answered_at is not None
+        one.answered_at - one.sent_at for one in answers if one.sent_at is not None and one.answered_at is not None
     ]
     return sum(lengths) / len(lengths) if lengths else None
 
@@ -179,13 +176,20 @@ def _drill(drill: DrillDetail) -> tuple[Quantity, ...]:
     recovery, followed, rollbacks = drill.recovery, drill.followed, drill.rollbacks
     made = [_success(drill, phase) for phase in drill.phases]
     made.append(
-        Quantity(f"{drill.service} back after the fault's end", "lower", wording.seconds, single=recovery.service_seconds)
+        Quantity(
+            f"{drill.service} back after the fault's end",
+            "lower",
+            wording.seconds,
+            single=recovery.service_seconds,
+        )
     )
     made.append(
         Quantity(f"outage of {drill.service}", "lower", wording.seconds, single=recovery.service_outage_seconds)
     )
     made.append(
-        Quantity("webhook path back after the fault's end", "lower", wording.seconds, single=recovery.webhook_seconds)
+        Quantity(
+            "webhook path back after the fault's end", "lower", wording.seconds, single=recovery.webhook_seconds
+        )
     )
     made.append(_backlog(drill.backlog.largest))
     if followed is None:
@@ -207,10 +211,16 @@ def _success(drill: DrillDetail, phase: PhaseFigures) -> Quantity:
         for slot in drill.series
         if phase.begins_at <= slot.begins_at and slot.begins_at + 1 <= phase.ends_at
     ]
-    names = {"before": "success before the fault", "during": "success during the fault", "after": "success after it"}
+    judged = phase.sent - phase.rejected.get(_NO_FAILURE, 0)
+    kept = None if phase.success_rate is None else round(phase.success_rate * judged)
+    names = {
+        "before": "success before the fault",
+        "during": "success during the fault",
+        "after": "success after it",
+    }
     return Quantity(
         names[phase.name],
         "higher",
         wording.share,
-        noise.hull(noise.proportion(phase.accepted, phase.sent), noise.ratio(slots)),
+        None if kept is None else noise.hull(noise.proportion(kept, judged), noise.ratio(slots)),
     )

@@ -34,7 +34,8 @@ table{{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}}
 th,td{{text-align:left;vertical-align:top;padding:.35rem .75rem .35rem 0;border-bottom:1px solid var(--rule)}}
 th{{font-weight:600}}
 thead th{{color:var(--soft);font-weight:400;font-size:.84rem}}
-tbody th{{font-weight:500}}
+tbody th{{font-weight:500;min-width:5.6rem}}
+thead th{{overflow-wrap:normal}}
 .badge{{display:inline-block;padding:0 .5rem;border-radius:.6rem;border:1.5px solid currentColor;font-weight:600}}
 .badge{{white-space:nowrap;overflow-wrap:normal}}
 .excellent,.good,.met,.better{{color:var(--green)}}
@@ -62,7 +63,8 @@ svg.plot{{display:block;max-width:100%;height:auto}}
 .axis{{stroke:var(--soft);stroke-width:1}}
 svg text{{font:12px system-ui,sans-serif;fill:var(--soft)}}
 svg .marklabel,svg .wonlabel{{fill:var(--ink);font-weight:600}}
-svg .wonlabel.inside{{fill:var(--paper)}}
+svg .marklabel,svg .faultlabel{{paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}}
+.figure{{white-space:nowrap;overflow-wrap:normal}}
 svg .faultlabel{{fill:var(--faultedge);font-weight:600}}
 .fault{{fill:var(--fault);stroke:var(--faultedge);stroke-width:1;stroke-dasharray:3 3}}
 .mark{{stroke:var(--ink);stroke-width:1.2;stroke-dasharray:4 3}}

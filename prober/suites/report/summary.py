@@ -11,7 +11,7 @@ from prober.outcome import Ending, Verdict
 from prober.publish.printable import printable
 from prober.suites.report.facts import one_line
 from prober.suites.report.findings import violations
-from prober.suites.report.wording import NO_VERDICT, SEVERITY, seconds, title, verdict_word
+from prober.suites.report.wording import SEVERITY, seconds, title, to_do, verdict_word
 from prober.suites.results import Results
 
 WIDTH = 100
@@ -26,7 +26,7 @@ _PLAIN = "\x1b[0m"
 
 def summary(results: Results, *, colour: bool = False) -> str:
     """Render it; `colour` where the reader is a terminal."""
-    return "\n".join(_lines(results, colour)) + "\n"
+    return "\n".join(_lines(results, colour)).rstrip() + "\n"
 
 
 def _lines(results: Results, colour: bool) -> Iterator[str]:
@@ -47,8 +47,8 @@ def _lines(results: Results, colour: bool) -> Iterator[str]:
             yield from _wrapped(sentence, "  - ")
     yield ""
     yield from _breaking_points(judgement.breaking_points, colour)
-    yield from _targets("production targets", judgement.targets, ("met", "missed"))
-    yield from _targets("budgets", judgement.budgets, ("kept", "exceeded"))
+    yield from _targets(judgement.targets)
+    yield from _budgets(judgement.budgets)
     if results.notes:
         yield "what limits these figures"
         for note in results.notes:
@@ -77,13 +77,13 @@ def _breaking_points(rows: tuple[RowVerdict, ...], colour: bool) -> Iterator[str
         begin = f"  {word}  {printable(row.name):<{names}}  "
         if row.verdict is None:
             blank = " " * (names + 16)
-            first, *rest = textwrap.wrap(
-                printable(row.why_not or "it was not measured"), WIDTH - len(blank), break_long_words=True
-            ) or [""]
+            why = row.why_not or "it was not measured"
+            said = f"{_figure(row)}, but {why}" if row.value is not None else why
+            first, *rest = textwrap.wrap(printable(said), WIDTH - len(blank)) or [""]
             yield begin + first
             yield from (blank + line for line in rest)
             continue
-        yield f"{begin}{_figure(row):>{figures}}  {row.row or '':<{edges}}  {row.action or ''}".rstrip()
+        yield f"{begin}{_figure(row):>{figures}}  {row.row or '':<{edges}}  {to_do(row)}".rstrip()
     yield ""
 
 
@@ -91,24 +91,33 @@ def _figure(row: RowVerdict) -> str:
     return "" if row.value is None else say(row.measure, row.value)
 
 
-def _targets(
-    name: str, rows: tuple[TargetVerdict, ...] | tuple[BudgetVerdict, ...], words: tuple[str, str]
-) -> Iterator[str]:
-    """Those that were answered, the missed ones first; the others counted, since each has its reason elsewhere."""
-    answered = sorted((row for row in rows if row.met is not None), key=lambda row: bool(row.met))
+def _targets(rows: tuple[TargetVerdict, ...]) -> Iterator[str]:
+    """The missed ones first; one without an answer has its reason."""
     if not rows:
         return
-    yield name
-    for row in answered:
-        value = NO_VERDICT if row.value is None else say(row.measure, row.value)
-        yield f"  {words[0] if row.met else words[1]:<10}  {printable(row.text):<40}  {value}"
+    yield "production targets"
+    yield from _answered(rows, ("met", "missed"))
     for row in rows:
         if row.met is None:
-            yield from _wrapped(
-                f"{printable(row.text)}: {printable(row.why_not or 'it was not measured')}",
-                f"  {'-':<10}  ",
-            )
+            yield from _wrapped(f"{row.text}: {row.why_not or 'it was not measured'}", f"  {'-':<10}  ")
     yield ""
+
+
+def _budgets(rows: tuple[BudgetVerdict, ...]) -> Iterator[str]:
+    """Those that were answered; why the others were not, the longer reports say."""
+    if not any(row.met is not None for row in rows):
+        return
+    yield "budgets"
+    yield from _answered(rows, ("kept", "exceeded"))
+    yield ""
+
+
+def _answered(
+    rows: tuple[TargetVerdict, ...] | tuple[BudgetVerdict, ...], words: tuple[str, str]
+) -> Iterator[str]:
+    for row in sorted((row for row in rows if row.met is not None), key=lambda row: bool(row.met)):
+        word = words[0] if row.met else words[1]
+        yield f"  {word:<10}  {printable(row.text):<40}  {say(row.measure, row.value)}"
 
 
 def _advice(advice: tuple[Advice, ...]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from prober.guide.judgement import RowVerdict
 from prober.outcome import Suite, Verdict
 from prober.publish.printable import length, printable
 from prober.suites.results import Results
@@ -38,6 +39,11 @@ def verdict_word(verdict: Verdict | None) -> str:
     return NO_VERDICT if verdict is None else str(verdict)
 
 
+def to_do(row: RowVerdict) -> str:
+    """What the guide says to do; empty where it says "N/A"."""
+    return "" if row.action is None or row.action == "N/A" else row.action
+
+
 def seconds(value: float | None) -> str:
     """A length of time: `0.42 ms`, `12.3 ms`, `1.23 s`, `2 min 05 s`."""
     if value is None:
@@ -53,12 +59,14 @@ def share(value: float | None) -> str:
     """A rate 0..1 in percent; what is not quite none or all is never rounded to it."""
     if value is None:
         return NOT_MEASURED
+    if value in (0, 1):
+        return f"{value * 100:.0f} %"
     percent = value * 100
-    for places in (1, 2, 3, 4):
-        shown = round(percent, places)
-        if value in (0, 1) or 0 < shown < 100:
-            return f"{shown:.{places}f}".rstrip("0").rstrip(".") + " %"
-    return f"{'under 0.0001' if percent < 50 else 'over 99.9999'} %"
+    apart = min(abs(percent), abs(100 - percent))
+    if apart < 0.0001:
+        return f"{'under 0.0001' if percent < 50 else 'over 99.9999'} %"
+    places = min(4, max(1, 1 - math.floor(math.log10(apart))))
+    return f"{percent:.{places}f}".rstrip("0").rstrip(".") + " %"
 
 
 def count(value: int | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from prober.web.catalogue import delivery, probing, stores
+from prober.web.catalogue import delivery, probing, stores, suites
 from prober.web.metric import Metric
 
 
@@ -12,4 +12,4 @@ def _rows(chapter: ModuleType) -> list[Metric]:
     return [row for row in vars(chapter).values() if isinstance(row, Metric)]
 
 
-METRICS: tuple[Metric, ...] = (*_rows(delivery), *_rows(stores), *_rows(probing))
+METRICS: tuple[Metric, ...] = (*_rows(delivery), *_rows(stores), *_rows(suites), *_rows(probing))

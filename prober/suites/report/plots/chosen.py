@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from prober.publish.printable import printable
-from prober.suites.report.markup import NOTHING, Markup
+from prober.suites.report.markup import NOTHING, Markup, join, tag, text
 from prober.suites.report.plots.distribution import histogram
 from prober.suites.report.plots.frame import Band, Key
 from prober.suites.report.plots.race import strip, timeline, worth_a_look
 from prober.suites.report.plots.series import Columns, Line, columns, lines
-from prober.suites.report.wording import count, per_second, seconds, share, size
+from prober.suites.report.slots import whole_slots
+from prober.suites.report.wording import count, per_second, seconds, share
 from prober.suites.results import Results
 from prober.suites.results_drill import DrillDetail
 from prober.suites.results_load import LoadDetail, Slot
-from prober.suites.results_race import RaceDetail
+from prober.suites.results_race import Race, RaceDetail
 
-_SENT = (Key("accepted", "accepted"), Key("rejected", "refused"), Key("failed", "failed"))
+_ANSWERED = (Key("accepted", "accepted"), Key("rejected", "refused"), Key("failed", "failed"))
+_SENT = (Key("accepted", "accepted"), Key("rejected", "rate limited"), Key("failed", "refused or failed"))
 
 
 def plots(results: Results) -> tuple[Markup, ...]:
@@ -23,14 +25,21 @@ def plots(results: Results) -> tuple[Markup, ...]:
         case LoadDetail() as load:
             made = _load(load)
         case RaceDetail() as race:
-            made = (strip(race), *(timeline(one) for one in worth_a_look(race)))
+            made = (strip(race), *(_told(one) for one in worth_a_look(race)))
         case DrillDetail() as drill:
             made = _drill(drill)
     return tuple(one for one in made if one != NOTHING)
 
 
+def _told(race: Race) -> Markup:
+    """The timeline of a race, and what the judge says of it."""
+    drawn = timeline(race)
+    return drawn if drawn == NOTHING else join([drawn, tag("small", None, text(race.sentence))])
+
+
 def _load(load: LoadDetail) -> tuple[Markup, ...]:
-    latency, series = load.latency, load.series
+    latency, series = load.latency, whole_slots(load.series)
+    refused, failed = (sum(kinds.values()) for kinds in (load.requests.rejected, load.requests.failed))
     rates = [(slot.begins_at, slot.begins_at + slot.seconds, _rates(slot)) for slot in series if slot.seconds > 0]
     return (
         lines(
@@ -42,6 +51,7 @@ def _load(load: LoadDetail) -> tuple[Markup, ...]:
                 Line(Key("second", "p99"), [(_middle(slot), slot.p99) for slot in series]),
             ),
             seconds,
+            until=load.measured_seconds,
         ),
         histogram(
             "Distribution of answer times",
@@ -53,15 +63,17 @@ def _load(load: LoadDetail) -> tuple[Markup, ...]:
         columns(
             "Throughput",
             f"Answers a second: {count(load.requests.accepted)} accepted, "
-            f"{count(sum(load.requests.rejected.values()))} refused, {count(sum(load.requests.failed.values()))} failed.",
-            Columns(_SENT, rates),
+            f"{count(refused)} refused, {count(failed)} failed.",
+            Columns(_ANSWERED, rates),
             per_second,
+            until=load.measured_seconds,
         ),
-        *_resources(series),
+        *_resources(load),
     )
 
 
-def _resources(series: tuple[Slot, ...]) -> tuple[Markup, ...]:
+def _resources(load: LoadDetail) -> tuple[Markup, ...]:
+    series, until = whole_slots(load.series), load.measured_seconds
     return (
         lines(
             "Connection pool in use",
@@ -69,6 +81,7 @@ def _resources(series: tuple[Slot, ...]) -> tuple[Markup, ...]:
             (Line(Key("third", "in use"), [(_middle(slot), slot.pool_usage) for slot in series]),),
             share,
             top=1.0,
+            until=until,
         ),
         lines(
             "Backlog",
@@ -76,14 +89,20 @@ def _resources(series: tuple[Slot, ...]) -> tuple[Markup, ...]:
             (Line(Key("fourth", "jobs"), [(_middle(slot), slot.backlog) for slot in series]),),
             lambda value: count(round(value)),
             whole=True,
+            until=until,
         ),
         lines(
             "Memory of the target",
             "As its source in the contract says.",
-            (Line(Key("first", "memory"), [(_middle(slot), slot.target_memory) for slot in series]),),
-            lambda value: size(round(value)),
+            (Line(Key("first", "memory"), [(_middle(s), _mebibytes(s.target_memory)) for s in series]),),
+            lambda value: f"{value:,g} MiB",
+            until=until,
         ),
     )
+
+
+def _mebibytes(memory: int | None) -> float | None:
+    return None if memory is None else memory / (1 << 20)
 
 
 def _middle(slot: Slot) -> float:
@@ -103,17 +122,34 @@ def _drill(drill: DrillDetail) -> tuple[Markup, ...]:
     )
     said = ", ".join(f"{phase.name} {share(phase.success_rate)}" for phase in drill.phases)
     sent = Columns(
-        _SENT, [(s.begins_at, s.begins_at + 1, (s.accepted, max(0, s.sent - s.accepted - s.failed), s.failed)) for s in series]
+        _SENT,
+        [
+            (s.begins_at, s.begins_at + 1, (s.accepted, max(0, s.sent - s.accepted - s.failed), s.failed))
+            for s in series
+        ],
     )
     return (
-        columns("Messages sent, by what became of them", f"Success {said}.", sent, lambda n: f"{n:g}", marked=marked),
+        columns(
+            "Messages sent, by what became of them",
+            f"Success {said}.",
+            sent,
+            lambda n: f"{n:g}",
+            until=until,
+            marked=marked,
+        ),
         lines(
             "Success rate",
             f"Of the messages sent in each second; {said}.",
-            (Line(Key("won", "accepted"), [(s.begins_at + 0.5, s.accepted / s.sent if s.sent else None) for s in series]),),
+            (
+                Line(
+                    Key("won", "accepted"),
+                    [(s.begins_at + 0.5, s.accepted / s.sent if s.sent else None) for s in series],
+                ),
+            ),
             share,
             marked=marked,
             top=1.0,
+            until=until,
         ),
         lines(
             "Backlog",
@@ -122,6 +158,7 @@ def _drill(drill: DrillDetail) -> tuple[Markup, ...]:
             lambda value: count(round(value)),
             marked=marked,
             whole=True,
+            until=until,
         ),
         lines(
             "Answer time",
@@ -129,5 +166,6 @@ def _drill(drill: DrillDetail) -> tuple[Markup, ...]:
             (Line(Key("second", "p99"), [(s.begins_at + 0.5, s.p99) for s in series]),),
             seconds,
             marked=marked,
+            until=until,
         ),
     )

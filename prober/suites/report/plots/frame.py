@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from prober.suites.report.markup import Markup, join, tag, text
@@ -10,8 +10,8 @@ from prober.suites.report.plots.scales import Scale
 
 Say = Callable[[float], str]
 
-WIDE, NARROW = 900, 350  # pixels; the narrow one fits a telephone of 390
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 12, 34
+WIDE, NARROW = 952, 350  # pixels; the narrow one fits a telephone of 390
+RIGHT, TOP, BOTTOM = 14, 12, 34
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Box:
 
     width: int
     height: int
-    left: int = LEFT
+    left: int
     right: int = RIGHT
     top: int = TOP
     bottom: int = BOTTOM
@@ -84,15 +84,15 @@ def both(
     draw: Callable[[Box], Markup],
     height: int | Callable[[int], int],
     *,
-    margins: tuple[int, int] | None = None,
+    sides: tuple[int, int],
 ) -> Markup:
     """A figure that is drawn twice, for wide and for narrow screens: text in a scaled plot could not be read.
 
-    `height` may follow from the width; `margins` are those on the left and right (pixels).
+    `height` may follow from the width; `sides` are the margins on the left and right (pixels).
     """
     drawn = []
-    for kind, width, usual in (("wide", WIDE, (LEFT, RIGHT)), ("narrow", NARROW, (52, 10))):
-        left, right = margins or usual
+    for kind, width in (("wide", WIDE), ("narrow", NARROW)):
+        left, right = sides
         box = Box(width, height if isinstance(height, int) else height(width), left=left, right=right)
         drawn.append(tag("div", {"class": kind}, svg(box, name, description, draw(box))))
     caption = tag("figcaption", None, tag("strong", None, text(name)), *(_swatch(key) for key in keys))
@@ -111,28 +111,42 @@ def axes(box: Box, x: Scale, y: Scale, say_x: Say, say_y: Say) -> Markup:
         place = x.at(tick)
         parts.append(tag("line", {"class": "grid", "x1": place, "x2": place, "y1": bottom, "y2": bottom + 4}))
         said = say_x(tick)
-        anchor = "end" if place > right - 12 else "start" if place < left + 12 and box.narrow else "middle"
+        half = _wide(said) / 2
+        anchor = "end" if place + half > box.width else "start" if place - half < 0 else "middle"
         parts.append(_label(place, bottom + 18, said, anchor))
     parts.append(tag("line", {"class": "axis", "x1": left, "x2": right, "y1": bottom, "y2": bottom}))
     return join(parts)
 
 
 def bands(box: Box, x: Scale, stretches: tuple[Band, ...]) -> Markup:
-    """Marked stretches behind the figures, each with its label inside at the top."""
+    """Marked stretches, to be drawn behind the figures."""
     bottom, top = box.y
     parts = []
-    for row, band in enumerate(stretches):
+    for band in stretches:
         begin, end = x.at(band.begin), x.at(band.end)
-        parts.append(
-            tag(
-                "rect",
-                {"class": "fault", "x": begin, "y": top, "width": max(2.0, end - begin), "height": bottom - top},
-            )
-        )
-        parts.append(
-            tag("text", {"class": "faultlabel", "x": begin + 4, "y": top + 13 + 14 * row}, text(band.label))
-        )
+        size: dict[str, float] = {"width": max(2.0, end - begin), "height": bottom - top}
+        parts.append(tag("rect", {"class": "fault", "x": begin, "y": top, **size}))
     return join(parts)
+
+
+def band_labels(box: Box, x: Scale, stretches: tuple[Band, ...]) -> Markup:
+    """What the stretches are, to be drawn over the figures, each on a line of its own."""
+    parts = []
+    for row, band in enumerate(stretches):
+        begin = min(x.at(band.begin) + 4, max(box.left + 4.0, box.width - _wide(band.label) - 4.0))
+        place: dict[str, float] = {"x": begin, "y": box.top + 13 + 14 * row}
+        parts.append(tag("text", {"class": "faultlabel", **place}, text(band.label)))
+    return join(parts)
+
+
+def margins(said: Iterable[str], least: int = 0) -> tuple[int, int]:
+    """Left and right margins (pixels) in which the labels of the y axis have room."""
+    return max(least, max((_wide(label) for label in said), default=0) + 12), RIGHT
+
+
+def _wide(said: str) -> int:
+    """About how many pixels a label takes; a browser measures, and a test asks one."""
+    return round(len(said) * 6.9)
 
 
 def _label(x: float, y: float, said: str, anchor: str) -> Markup:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from prober.suites.report.markup import NOTHING, Markup, join, tag
-from prober.suites.report.plots.frame import Band, Box, Key, Say, axes, bands, both
+from prober.suites.report.plots.frame import Band, Box, Key, Say, axes, band_labels, bands, both, margins
 from prober.suites.report.plots.scales import Linear, Log, Scale, rounded_up
 
 HEIGHT = 230
+_MARGIN = 62  # pixels: so that the seconds of one plot stand below those of another
+_ROOM = 1.2  # above the columns, for the labels of what is marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +40,12 @@ def lines(
     marked: tuple[Band, ...] = (),
     top: float | None = None,
     whole: bool = False,
+    until: float | None = None,
     counted_by: str | None = None,
 ) -> Markup:
     """A figure of lines over seconds, or over what `counted_by` names ("race ").
 
-    `top` fixes the upper end of the axis, `whole` lets it tick whole numbers only.
+    `top` fixes the upper end of the axis, `whole` lets it tick whole numbers only, `until` is where time ends.
 
     Where the largest figure is more than a hundred times the median, the axis is logarithmic, and says so.
     """
@@ -52,39 +55,43 @@ def lines(
     times = [moment for line in series for moment, _ in line.points]
     stretched = top is None and not whole and known[-1] > 100 * known[len(known) // 2] > 0
 
-    def draw(box: Box) -> Markup:
-        x = Linear(min(0.0, *times), max(times) or 1.0, *box.x, most=5 if box.narrow else 10)
-        y: Scale
+    def y_axis(begin: float, end: float) -> Scale:
         if stretched:
             low = next(value for value in known if value > 0)
-            y = Log(low / 1.2, known[-1] * 1.2, *box.y, most=6)
-        else:
-            high = top if top is not None else rounded_up(known[-1], 4)
-            y = Linear(0.0, max(high, 4.0) if whole else high, *box.y, most=5)
+            return Log(low / 1.2, known[-1] * 1.2, begin, end, most=6)
+        high = top if top is not None else rounded_up(known[-1], 4)
+        return Linear(0.0, max(high, 4.0) if whole else high, begin, end, most=5)
+
+    def draw(box: Box) -> Markup:
+        x = Linear(min(0.0, *times), max(times) if until is None else until, *box.x, most=5 if box.narrow else 10)
+        y = y_axis(*box.y)
         drawn = [_drawn(line, x, y) for line in series]
         say_x: Say = _moment if counted_by is None else lambda n: f"{counted_by}{n:g}"
-        return join([bands(box, x, marked), axes(box, x, y, say_x, say), *drawn])
+        return join([bands(box, x, marked), axes(box, x, y, say_x, say), *drawn, band_labels(box, x, marked)])
 
     keys = tuple(line.key for line in series)
-    return both(f"{name} (logarithmic)" if stretched else name, description, keys, draw, HEIGHT)
+    sides = margins((say(tick) for tick in y_axis(0.0, 1.0).ticks()), _MARGIN)
+    named = f"{name} (logarithmic)" if stretched else name
+    return both(named, description, keys, draw, HEIGHT, sides=sides)
 
 
 def columns(
-    name: str, description: str, given: Columns, say: Say, *, marked: tuple[Band, ...] = ()
+    name: str, description: str, given: Columns, say: Say, *, until: float, marked: tuple[Band, ...] = ()
 ) -> Markup:
-    """A figure of stacked columns over seconds."""
+    """A figure of stacked columns over seconds; `until` is where time ends."""
     if not given.stretches:
         return NOTHING
-    high = rounded_up(max(sum(parts) for _, _, parts in given.stretches), 4)
-    until = max(end for _, end, _ in given.stretches)
+    most = max(sum(parts) for _, _, parts in given.stretches)
+    high = rounded_up(most * (_ROOM if marked else 1.0), 4)
 
     def draw(box: Box) -> Markup:
         x = Linear(0.0, until, *box.x, most=5 if box.narrow else 10)
         y = Linear(0.0, high, *box.y, most=5)
         stacked = [_column(given.keys, x, y, *stretch) for stretch in given.stretches]
-        return join([bands(box, x, marked), axes(box, x, y, _moment, say), *stacked])
+        return join([bands(box, x, marked), axes(box, x, y, _moment, say), *stacked, band_labels(box, x, marked)])
 
-    return both(name, description, given.keys, draw, HEIGHT)
+    sides = margins((say(tick) for tick in Linear(0.0, high, 0.0, 1.0, most=5).ticks()), _MARGIN)
+    return both(name, description, given.keys, draw, HEIGHT, sides=sides)
 
 
 def _moment(at: float) -> str:
@@ -102,7 +109,9 @@ def _drawn(line: Line, x: Scale, y: Scale) -> Markup:
     parts = []
     for piece in pieces:
         if len(piece) == 1:
-            parts.append(tag("circle", {"class": f"fill {line.key.kind}", "cx": piece[0][0], "cy": piece[0][1], "r": 3}))
+            parts.append(
+                tag("circle", {"class": f"fill {line.key.kind}", "cx": piece[0][0], "cy": piece[0][1], "r": 3})
+            )
         elif piece:
             points = " ".join(f"{a:.1f},{b:.1f}" for a, b in piece)
             parts.append(tag("polyline", {"class": f"line {line.key.kind}", "points": points}))

@@ -1,0 +1,1 @@
+"""The vendor race suite: the probe's race, many times, judged by the same judge."""
