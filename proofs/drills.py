@@ -46,7 +46,8 @@ class Seen:
         return [
             f"{name}: the drill says {ours}, the target {theirs}"
             for name, (ours, theirs) in pairs.items()
-            if abs(ours - theirs) > AGREEMENT * max(theirs, 1)
+            # One whose commit the target never heard of is no disagreement.
+            if abs(ours - theirs) > max(1, AGREEMENT * theirs)
         ]
 
 

@@ -14,8 +14,10 @@ from prober.demo.target.faults import Switch
 from prober.outcome import Ending, Measure, Verdict
 from prober.suites.results import Results
 from prober.suites.results_drill import DrillDetail, PhaseFigures
+from tests.system.commanding import prober
 from tests.system.daemon_stack import change_config, rows
 from tests.system.drilling import Ended, drillable_stack, drilled, recorded
+from tests.system.watching import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SHORT = ("--duration", "4s", "--rate", "12")
@@ -52,14 +54,21 @@ async def agree(stack: Stack, results: Results, detail: DrillDetail) -> None:
     answered = sum(each.accepted + sum(each.rejected.values()) for each in detail.phases)
     assert answered <= len(record.received) <= sum(each.sent for each in detail.phases)
     assert followed.accepted == len(record.accepted | record.lost)
-    assert followed.lost == len((record.accepted | record.lost) - record.processed)
+    # One that was being committed when the database died had its effect, and the target never heard of it.
+    assert abs(followed.lost - len((record.accepted | record.lost) - record.processed)) <= 1
     assert followed.not_known == 0
     assert followed.repeated == 0
 
 
 async def nothing_left(stack: Stack) -> None:
-    counts = await rows(stack, "processed_messages", "whatsapp_messages")
-    assert not any(counts.values()), counts
+    async def no_rows() -> bool:
+        if not any((await rows(stack, "processed_messages", "whatsapp_messages")).values()):
+            return True
+        # What arrived after the drill had ended is removed by its ledger: by a daemon, or by this.
+        await prober(stack.config_file, "cleanup")
+        return False
+
+    await until("every row of the drill to be removed", no_rows)
     connection = await stack.postgres.connect("orders")
     try:
         sessions = await connection.fetchval(
