@@ -202,34 +202,11 @@ def no_https(document: dict[str, Any]) -> None:
     document["target"]["contract_overrides"] = {"webhook.headers": {"X-Forwarded-Proto": "http"}}
 
 
-@pytest.mark.parametrize(
-    ("fault", "change", "said"),
-    [
-        ("rate_limited", None, "answered 429 to all 10 messages: its rate limit, not its capacity"),
-        ("routes_missing", None, "answered 404 to all 10 messages: there is no such path there"),
-        ("errors", None, "server error (answered 500) for all 10 messages"),
-        ("hang", None, "timeout (no whole answer within 3 s) for all 10 messages"),
-        (None, wrong_token, "answered 403 to all 10 messages: the token, the public URL or the HTTPS header"),
-        (
-            None,
-            nobody,
-            "refused (connecting to 127.0.0.1:1: connection refused) for all 10 messages: nobody",
-        ),
-        (None, no_https, "redirect (answered 301) for all 10 messages: it wants another address, or the HTTPS"),
-    ],
-)
-async def test_where_nothing_can_be_measured_it_says_why(
-    stack: Stack,
-    control: ControlClient,
-    tmp_path: Path,
-    fault: str | None,
-    change: Callable[[dict[str, Any]], None] | None,
-    said: str,
-) -> None:
-    if fault is not None:
-        await control.plant(fault)
-    config = None if change is None else another_config(stack, tmp_path, change)
-    loaded = await load(stack, tmp_path, "--duration", "20s", config=config)
+def impatient(document: dict[str, Any]) -> None:
+    document["probes"]["webhook"]["timeout"] = "700ms"
+
+
+def says_why(loaded: Loaded, said: str) -> None:
     assert loaded.code == 3
     assert said in loaded.results.sentence
     assert loaded.results.ending == "failed"
@@ -237,19 +214,55 @@ async def test_where_nothing_can_be_measured_it_says_why(
     assert loaded.detail.requests.sent == 0
 
 
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("rate_limited", "answered 429 to all 10 messages: its rate limit, not its capacity"),
+        ("routes_missing", "answered 404 to all 10 messages: there is no such path there"),
+        ("errors", "server error (answered 500) for all 10 messages"),
+        ("hang", "timeout (no whole answer within 0.7 s) for all 10 messages"),
+    ],
+)
+async def test_where_the_target_takes_nothing_it_says_why(
+    stack: Stack, control: ControlClient, tmp_path: Path, fault: str, said: str
+) -> None:
+    await control.plant(fault)
+    config = another_config(stack, tmp_path, impatient) if fault == "hang" else None
+    says_why(await load(stack, tmp_path, "--duration", "20s", config=config), said)
+
+
+async def test_where_the_config_is_not_the_targets_it_says_why(stack: Stack, tmp_path: Path) -> None:
+    cases = {
+        wrong_token: "answered 403 to all 10 messages: the token, the public URL or the HTTPS header",
+        nobody: "refused (connecting to 127.0.0.1:1: connection refused) for all 10 messages: nobody listens",
+        no_https: "redirect (answered 301) for all 10 messages: it wants another address, or the HTTPS header",
+    }
+
+    async def one(change: Callable[[dict[str, Any]], None]) -> Loaded:
+        folder = tmp_path / change.__name__
+        folder.mkdir()
+        config = another_config(stack, folder, change)
+        return await load(stack, folder, "--duration", "20s", config=config)
+
+    for loaded, said in zip(await asyncio.gather(*map(one, cases)), cases.values(), strict=True):
+        says_why(loaded, said)
+
+
 async def test_bad_usage_and_production_are_refused_before_anything_is_sent(
     stack: Stack, control: ControlClient, tmp_path: Path
 ) -> None:
-    none = await prober(stack.config_file, "load", "light", "--duration", "0s")
-    assert (none.code, "expected a duration above 0" in none.err) == (2, True)
-    nowhere = await prober(stack.config_file, "load", "light", "--output", str(tmp_path / "none" / "results.json"))
-    assert (nowhere.code, "expected a folder" in nowhere.err) == (2, True)
-
     def production(document: dict[str, Any]) -> None:
         document["target"]["environment"] = "production"
 
     config = another_config(stack, tmp_path, production)
-    refused = await prober(config, "load", "stress", "--duration", "1s", "--rate", "1")
+    nowhere = str(tmp_path / "none" / "results.json")
+    none, unwritable, refused = await asyncio.gather(
+        prober(stack.config_file, "load", "light", "--duration", "0s"),
+        prober(stack.config_file, "load", "light", "--output", nowhere),
+        prober(config, "load", "stress", "--duration", "1s", "--rate", "1"),
+    )
+    assert (none.code, "expected a duration above 0" in none.err) == (2, True)
+    assert (unwritable.code, "expected a folder" in unwritable.err) == (2, True)
     assert (refused.code, "never runs against production" in refused.err) == (3, True)
     assert (await control.summary())[Kind.REQUEST] == 0
 

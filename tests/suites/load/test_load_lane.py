@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from prober.http1 import Endpoint
+from prober.http1 import Endpoint, tls_context
 from prober.suites.load.dialing import LONGEST_PAUSE, Dialer, pause_after
 from prober.suites.load.engine import Engine, Settings, due_at
 from prober.suites.load.supply import Composed
 from prober.suites.load.tally import Tally
+from tests.http1.certificates import Authority
 from tests.http1.raw_server import Peer, serving
 from tests.suites.load.composing import composer
 
@@ -21,13 +24,19 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 
 
-def engine_for(url: str, concurrency: int = 1, rate: float | None = None, timeout: float = TIMEOUT) -> Engine:
+def engine_for(
+    url: str,
+    concurrency: int = 1,
+    rate: float | None = None,
+    timeout: float = TIMEOUT,
+    tls: ssl.SSLContext | None = None,
+) -> Engine:
     made = composer(url)
     supply = Composed(made)
     supply.allow(10**9)
     endpoint = Endpoint.parse(url)
     settings = Settings(concurrency=concurrency, rate=rate, timeout=timeout, accepted=frozenset({200}), slot=0.1)
-    return Engine(settings, Dialer(endpoint, None, timeout), supply)
+    return Engine(settings, Dialer(endpoint, tls, timeout), supply)
 
 
 def answering(*pieces: bytes, then: Callable[[Peer], None] = Peer.wait_hung_up) -> Callable[[Peer], None]:
@@ -235,6 +244,28 @@ async def test_one_that_answers_twice_is_not_believed_again() -> None:
             assert (await engine.warm_up()).accepted == 1
             await asyncio.sleep(0.3)
             assert server.accepted == 2  # the first connection was dropped, unasked as it spoke
+        finally:
+            engine.close()
+
+
+async def test_it_works_through_tls(tmp_path: Path) -> None:
+    authority = Authority.make(tmp_path)
+    context = authority.server("127.0.0.1")[0]
+    with serving(keep_answering, tls=context) as server:
+        engine = engine_for(server.url, concurrency=2, timeout=5.0, tls=tls_context(ca_file=authority.ca_file))
+        try:
+            assert (await engine.warm_up()).accepted == 2
+            engine.begin(time.monotonic())
+            await asyncio.sleep(0.2)
+            engine.halt()
+            await engine.drained()
+        finally:
+            engine.close()
+    assert engine.tally.accepted == engine.tally.sent > 2
+    with serving(keep_answering, tls=context) as server:
+        engine = engine_for(server.url, timeout=5.0, tls=tls_context())
+        try:
+            assert (await engine.warm_up()).failed == {"tls": 1}  # nobody else knows this authority
         finally:
             engine.close()
 
