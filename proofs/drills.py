@@ -1,7 +1,7 @@
 """The ten drills at their documented sizes, and each of them ended in the middle in three ways.
 
-For `make suites`: `ten_drills` says of each what it found and what the target's own record says, `endings` whether
-everything was restored. Both work on one stack whose servers may be broken (`drillable_stack`).
+For `make suites`: `run_drill` says what one found and what the target's own record says, `end_in_the_middle`
+whether everything was restored. Both work on a stack whose servers may be broken.
 """
 
 from __future__ import annotations
@@ -61,26 +61,19 @@ class Ended:
     said: bool  # the output says that it was undone
 
 
-async def ten_drills(stack: Stack, *options: str) -> list[Seen]:
-    """Run all ten; `options` such as `--scale 0.1` for a short form."""
-    seen = []
-    for words in DRILLS:
-        ended = await drilled(stack.config_file, *words, *options)
-        if ended.results is None or ended.results.ending is not Ending.COMPLETE:
-            raise AssertionError(f"{' '.join(words)} did not come to its end:\n{ended.told}")
-        seen.append(Seen(words, ended.code, ended.results, await recorded(stack, ended.results.run_id)))
-    return seen
+async def run_drill(stack: Stack, words: tuple[str, str], *options: str) -> Seen:
+    """Run one; `options` such as `--scale 0.1` for a short form. AssertionError if it did not come to its end."""
+    ended = await drilled(stack.config_file, *words, *options)
+    if ended.results is None or ended.results.ending is not Ending.COMPLETE:
+        raise AssertionError(f"{' '.join(words)} did not come to its end:\n{ended.told}")
+    return Seen(words, ended.code, ended.results, await recorded(stack, ended.results.run_id))
 
 
-async def endings(stack: Stack, *options: str) -> list[Ended]:
-    """End each drill in the middle of its fault, in each way."""
-    found = []
-    for words in DRILLS:
-        for how in SIGNALS:
-            drilling = await Drilling.begin(stack.config_file, *words, *options)
-            await drilling.says("the fault is in force")
-            drilling.signal(how)
-            told = (await drilling.end()).told
-            said = "undone and checked from outside" in told and "NOT UNDONE" not in told
-            found.append(Ended(words, how, await well(stack), said))
-    return found
+async def end_in_the_middle(stack: Stack, words: tuple[str, str], how: signal.Signals, *options: str) -> Ended:
+    """Begin a drill, and end it while its fault is in force."""
+    drilling = await Drilling.begin(stack.config_file, *words, *options)
+    await drilling.says("the fault is in force")
+    drilling.signal(how)
+    told = (await drilling.end()).told
+    said = "undone and checked from outside" in told and "NOT UNDONE" not in told
+    return Ended(words, how, await well(stack), said)

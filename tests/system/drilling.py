@@ -21,7 +21,7 @@ from prober.faults.ledger import Ledger
 from prober.suites.results import Results, read
 from tests.system.daemon_stack import WIDE_CAP
 
-PATIENCE = 60.0
+PATIENCE = 300.0  # the longest drill takes two minutes, and its messages are followed afterwards
 PROBES = {
     "webhook": {"timeout": "3s", "processing_deadline": "2s"},
     "redis": {"interval": "200ms"},
