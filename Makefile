@@ -80,6 +80,7 @@ generated: $(VENV)/.dev
 	$(BIN)/python -m prober.guide.doc > docs/breaking-points.md
 	$(BIN)/python -m prober.doctor.grants_doc docs/deploying.md
 	$(BIN)/python -m prober.suites.report.schema docs
+	$(BIN)/python -m prober.dashboards
 
 # Pins and hashes alone: no address of where they came from.
 lock: $(VENV)/.dev
