@@ -82,14 +82,10 @@ def _panel(panel: Panel) -> AnyPanel:
     builder = _looks(panel)
     builder.title(panel.title).description(panel.description).datasource(DATASOURCE).unit(panel.unit)
     for ref, query in zip(string.ascii_uppercase, panel.queries, strict=False):
-        builder.with_target(
-            prometheus.Dataquery()
-            .ref_id(ref)
-            .expr(query.expr)
-            .legend_format(query.legend)
-            .datasource(DATASOURCE)
-            .range()
-        )
+        target = prometheus.Dataquery().ref_id(ref).expr(query.expr).legend_format(query.legend)
+        target.datasource(DATASOURCE)
+        # What is true now and nothing else: the last value of a prober that is gone would stay green for an hour.
+        builder.with_target(target.instant() if panel.look is Look.STAT else target.range())
     if panel.steps:
         steps = [model.Threshold(value=step.value, color=step.color) for step in panel.steps]
         builder.thresholds(dashboard.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(steps))
@@ -124,6 +120,8 @@ def _looks(panel: Panel) -> AnyPanel:
                 .show_value(common_model.VisibilityMode.AUTO)
                 .merge_values(True)
                 .row_height(0.8)
+                .line_width(0)
+                .fill_opacity(70)
                 .color_scheme(by_threshold)
                 .legend(_legend().show_legend(False))
             )
