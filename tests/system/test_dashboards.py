@@ -1,0 +1,58 @@
+"""Every expression of every dashboard answers with series, on a real Prometheus that saw incidents."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from prober.dashboards.declarations import DASHBOARDS
+from prober.demo import prometheus
+from prober.demo.process import Owner
+from prober.demo.target.control_client import ControlClient
+from prober.suites.presence import FOLDER
+from prober.suites.results import write
+from proofs.asking import Window, ask_all, ask_marks, complaints
+from proofs.dashboards import SCRAPE, scraping
+from proofs.dashboards_page import page
+from proofs.planting import RACE, held_back, outages, plantable_stack, suites, violations
+from tests.suites.report import samples
+from tests.system.watching import Watched, until
+
+pytestmark = pytest.mark.skipif(
+    not prometheus.installed() and "CI" not in os.environ, reason="needs Prometheus: apt-get install prometheus"
+)
+
+
+async def test_every_expression_answers_with_series_during_incidents(owner: Owner) -> None:
+    stack = plantable_stack(owner)
+    await stack.start_services()
+    await stack.start_watcher()
+    watched = Watched(stack)
+    await watched.clean_again()
+    server = await scraping(stack)
+    start = time.time()
+    async with ControlClient(stack.target.control_url) as control:
+        await violations(watched, control)
+    await outages(watched)
+    await held_back(watched)
+    # One suite is really run; the results of the others are handed to the daemon as a suite does it.
+    await suites(watched, RACE)
+    for results in samples.every_kind().values():
+        write(results, stack.data_dir / FOLDER / f"{results.run_id}.json")
+
+    async def shown() -> bool:
+        return len({one.suite for one in watched.reader.suites()}) == 4
+
+    await until("the results of all four suites", shown)
+    await server.wait_for('count(count by (suite) (prober_suite_last_verdict{job="prober"})) == 4')
+    window = Window(start, time.time(), step=1.0, scrape=SCRAPE)
+    answers = {each.place: await ask_all(server, each, window) for each in DASHBOARDS}
+    marks = await ask_marks(server, window)
+    assert complaints([*(one for of_one in answers.values() for one in of_one), *marks]) == []
+    text = page(answers, marks, window)
+    for dashboard in DASHBOARDS:
+        for panel in dashboard.panels:
+            assert f"### {panel.title}\n" in text
+            assert panel.question in text
