@@ -15,12 +15,11 @@ from proofs.page import head, table
 
 SHOWN = 5  # series of one expression; the rest are counted
 WHAT = """\
-The six dashboards of `grafana/`, for those who have no Grafana at hand: where each panel stands, the question
-that it answers, what good looks like, what it asks of Prometheus, and what a real Prometheus answered that had
-scraped a demo in which everything was done once: two winners of one order, a lost message, slow answers, refused ones, Redis
+The six dashboards of `grafana/`, for those who have no Grafana at hand: where each panel stands, the question that
+it answers, what good looks like, what it asks of Prometheus, and what a real Prometheus answered. It had scraped a
+demo in which everything was done once: two winners of one order, a lost message, slow answers, refused ones, Redis
 and PostgreSQL killed, a pause, a maintenance window, four suites. Every expression was asked with the job `prober`
-and *All* regions and instances, over the whole of that time; *took* is the median of three askings, on one machine
-with everything else."""
+and *All* regions and instances, over the whole of that time; *took* is the median of three askings."""
 
 
 def page(answers: Mapping[Place, Sequence[Answer]], marks: Sequence[Answer], window: Window) -> str:
