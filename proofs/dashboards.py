@@ -17,7 +17,7 @@ from prober.demo.target.control_client import ControlClient
 from proofs.asking import Answer, Window, ask_all, ask_marks, complaints, recording_rules
 from proofs.dashboards_page import page
 from proofs.page import DOCS
-from proofs.planting import DRILLS, LOAD, RACE, held_back, outages, plantable_stack, suites, violations
+from proofs.planting import DRILLS, LOAD, RACE, maintained, outages, paused, plantable_stack, suites, violations
 from tests.system.watching import Watched
 
 SCRAPE = 1.0  # seconds, as the demo scrapes
@@ -36,7 +36,6 @@ async def scraping(stack: Stack) -> Prometheus:
         evaluation_interval=SCRAPE,
     )
     await prometheus.start()
-    await prometheus.wait_for("vendor_routing_win_rate")
     return prometheus
 
 
@@ -45,15 +44,14 @@ async def measured() -> tuple[Mapping[Place, list[Answer]], list[Answer], Window
     async with Owner() as owner:
         stack = plantable_stack(owner)
         await stack.start_services()
-        await stack.start_watcher()
+        start = time.time()
+        prometheus = await maintained(stack, scraping)
         watched = Watched(stack)
         await watched.clean_again()
-        prometheus = await scraping(stack)
-        start = time.time()
         async with ControlClient(stack.target.control_url) as control:
             await violations(watched, control)
         await outages(watched)
-        await held_back(watched)
+        await paused(watched)
         await watched.clean_again()
         await suites(watched, LOAD, RACE, *DRILLS)
         await watched.clean_again()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from prober.demo.process import Owner
+from prober.demo.prometheus import Prometheus
 from prober.demo.stack import Stack
 from prober.demo.target.control_client import ControlClient
 from tests.system.daemon_stack import WIDE_CAP, change_config
@@ -30,7 +29,7 @@ PROBES: dict[str, dict[str, Any]] = {
     "database": {"interval": "500ms", "details_interval": "1s"},
     "health": {"interval": "1s"},
 }
-AWAY = 2.0  # seconds that a killed server is left dead
+AWAY = 1.0  # seconds that a killed server is left dead
 LOAD = ("load", "light", "--duration", "3s")
 RACE = ("race", "light", "--races", "4")
 DRILLS = (
@@ -79,18 +78,27 @@ async def outages(watched: Watched) -> None:
         await watched.becomes("prober_outage", lambda value: value == 0, probe=probe)
 
 
-async def held_back(watched: Watched) -> None:
-    """A pause, and a maintenance window that begins with a reload."""
+async def maintained(stack: Stack, scrape: Callable[[Stack], Awaitable[Prometheus]]) -> Prometheus:
+    """Start the daemon within a maintenance window, have it scraped, and start it anew without one."""
+    now = time.time()
+    window = {"from": _moment(now - 60), "to": _moment(now + 3600), "reason": "a proof"}
+    change_config(stack, lambda document: document.update(maintenance=[window]))
+    await stack.watcher.start()
+    prometheus = await scrape(stack)
+    await prometheus.wait_for("prober_maintenance == 1")
+    await stack.watcher.stop()
+    change_config(stack, lambda document: document.pop("maintenance"))
+    await stack.start_watcher()
+    return prometheus
+
+
+async def paused(watched: Watched) -> None:
+    """A pause by the command, until a run was left out for it."""
+    before = await watched.scrape()
     await command(watched.stack, "pause", "--for", "1h", "--reason", "a proof")
     await watched.becomes("prober_paused", lambda value: value == 1)
-    await watched.grows("prober_probe_skipped_total", reason="paused")
+    await watched.grows("prober_probe_skipped_total", by=2, since=before, reason="paused")
     await command(watched.stack, "resume")
-    now = time.time()
-    window = {"from": _moment(now - 1), "to": _moment(now + 3), "reason": "a proof"}
-    change_config(watched.stack, lambda document: document.update(maintenance=[window]))
-    os.kill(watched.watcher.pid, signal.SIGHUP)
-    await watched.becomes("prober_maintenance", lambda value: value == 1)
-    await watched.becomes("prober_maintenance", lambda value: value == 0)
 
 
 async def suites(watched: Watched, *commands: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from prober.suites.results import write
 from proofs.asking import Window, ask_all, ask_marks, complaints
 from proofs.dashboards import SCRAPE, scraping
 from proofs.dashboards_page import page
-from proofs.planting import RACE, held_back, outages, plantable_stack, suites, violations
+from proofs.planting import RACE, maintained, outages, paused, plantable_stack, suites, violations
 from tests.suites.report import samples
 from tests.system.watching import Watched, until
 
@@ -28,15 +28,14 @@ pytestmark = pytest.mark.skipif(
 async def test_every_expression_answers_with_series_during_incidents(owner: Owner) -> None:
     stack = plantable_stack(owner)
     await stack.start_services()
-    await stack.start_watcher()
+    start = time.time()
+    server = await maintained(stack, scraping)
     watched = Watched(stack)
     await watched.clean_again()
-    server = await scraping(stack)
-    start = time.time()
     async with ControlClient(stack.target.control_url) as control:
         await violations(watched, control)
     await outages(watched)
-    await held_back(watched)
+    await paused(watched)
     # One suite is really run; the results of the others are handed to the daemon as a suite does it.
     await suites(watched, RACE)
     for results in samples.every_kind().values():
