@@ -8,7 +8,7 @@ PYTEST_WORKERS ?= 3
 SYSTEM_WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit system lock generated bench detection chaos election suites clean tools
+.PHONY: help demo test lint unit system lock generated bench detection chaos election suites dashboards clean tools
 
 help:
 	@echo 'make demo [DURATION=60s]   a whole stack on this machine, and prober watching it'
@@ -17,6 +17,7 @@ help:
 	@echo 'make chaos                 200 times kill -9, and nothing left or forgotten: docs/chaos.md, cleanups.md'
 	@echo 'make election              three replicas in trouble, and never two that write: docs/election.md'
 	@echo 'make suites                the eighteen scenarios of the guide at their full sizes: docs/suites.md'
+	@echo 'make dashboards            every panel asked of a real Prometheus during incidents: docs/dashboards.md'
 	@echo 'make bench                 the measurements of docs/benchmarks.md'
 	@echo 'make generated             write every generated file anew'
 	@echo 'make lock                  pin every dependency anew'
@@ -71,6 +72,9 @@ election: $(VENV)/.dev tools
 
 suites: $(VENV)/.dev
 	$(BIN)/python -m proofs.suites
+
+dashboards: $(VENV)/.dev tools
+	$(BIN)/python -m proofs.dashboards
 
 bench: $(VENV)/.dev tools
 	$(BIN)/python -m benchmarks

@@ -31,6 +31,11 @@ class Window:
     step: float
     scrape: float
 
+    @classmethod
+    def since(cls, start: float, *, scrape: float) -> Window:
+        """From `start` until now, a point every second, the last of them no earlier than now."""
+        return cls(start, start + math.ceil(time.time() - start), step=1.0, scrape=scrape)
+
     def fill(self, expr: str) -> str:
         """Put in the variables, as Grafana does with *All* chosen and the job `prober`."""
         step, span = self.step, self.end - self.start

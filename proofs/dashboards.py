@@ -55,7 +55,7 @@ async def measured() -> tuple[Mapping[Place, list[Answer]], list[Answer], Window
         await watched.clean_again()
         await suites(watched, LOAD, RACE, *DRILLS)
         await watched.clean_again()
-        window = Window(start, time.time(), step=1.0, scrape=SCRAPE)
+        window = Window.since(start, scrape=SCRAPE)
         answers = {each.place: await ask_all(prometheus, each, window) for each in DASHBOARDS}
         return answers, await ask_marks(prometheus, window), window
 

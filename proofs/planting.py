@@ -31,7 +31,7 @@ PROBES: dict[str, dict[str, Any]] = {
 }
 AWAY = 1.0  # seconds that a killed server is left dead
 LOAD = ("load", "light", "--duration", "3s")
-RACE = ("race", "light", "--races", "4")
+RACE = ("race", "light", "--races", "40")  # long enough for a scrape to see it run
 DRILLS = (
     ("drill", "redis", "connection", "--duration", "20s"),
     ("drill", "db", "graceful", "--duration", "20s"),
