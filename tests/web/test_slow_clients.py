@@ -14,8 +14,11 @@ import pytest
 
 from prober.clock import now
 from prober.web import connection, server
+from prober.web.archive import Archive
 from prober.web.board import Board
+from prober.web.day import Day
 from prober.web.exposition import Exposition, Format
+from prober.web.routes import Routes
 from prober.web.server import WebServer
 from prober.web.settings import WebSettings
 from tests.web.event_samples import Scraped, started
@@ -32,7 +35,8 @@ async def serving(exposition: type[Exposition] = Exposition) -> AsyncIterator[in
     board = Board()
     board.record(event)
     scraped = Scraped(event)
-    web = WebServer(board, exposition(scraped.metrics.series, 1), WebSettings(), lambda _: None)
+    routes = Routes(board, exposition(scraped.metrics.series, 1), Day(), Archive(None))
+    web = WebServer(routes, WebSettings(), lambda _: None)
     _, port = await web.listen("127.0.0.1", 0)
     try:
         yield port

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prober.cli.status_page import open_violations, page, verdict
+from prober.publish.status_text import open_violations, page, verdict
 from prober.event import Event, StandingViolation, ViolationFound, ViolationsStand, WinRate
 from prober.outcome import OutageState, Outcome, ProbeName, Standing, Violation
 from prober.web.api import status_document

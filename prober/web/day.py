@@ -1,0 +1,161 @@
+"""The last day as the pages draw it: how long the probes' good runs took, slot by slot, and every outage.
+
+All moments are Unix seconds. Only counts are kept: a slot of a probe takes some hundred bytes, however often
+it ran.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from prober.event import Event, Outage, OutageChanged, ProbeRan
+from prober.outcome import OutageState, Outcome, ProbeName
+from prober.result import RaceResult, WebhookResult
+
+SPAN = 86_400.0
+SLOT = 900.0
+# What is drawn, in this order.
+DRAWN = (ProbeName.WEBHOOK, ProbeName.RACE, ProbeName.REDIS, ProbeName.DATABASE, ProbeName.DATABASE_POOLED)
+_STEP = math.log(1.05)  # a figure is known to within 2.5 %
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Of one slot or the whole day; seconds."""
+
+    count: int
+    p50: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """An outage as it is drawn; `ended` is None while it lasts."""
+
+    probe: str
+    began: float
+    ended: float | None
+    id: str
+
+
+class Day:
+    """What is known of the last day. Pure but for its memory: all times come in."""
+
+    def __init__(self) -> None:
+        self._slots: dict[ProbeName, dict[int, dict[int, int]]] = {}
+        self._outages: dict[str, Stretch] = {}
+        self.up_since: dict[str, float] = {}  # by probe, the end of its last outage, however long ago
+        self.complete = False  # whether what the journal has of the day is in
+        self.outages_changed = 0  # grows with each change of an outage
+
+    def record(self, event: Event) -> None:
+        """Take one event into account."""
+        match event:
+            case ProbeRan(result=result) if result.probe in DRAWN:
+                took = latency_of(event)
+                if took is not None:
+                    self.add(result.probe, result.started.wall, took)
+            case OutageChanged(outage=outage) if outage is not None:
+                self.outage(stretch(outage, over=event.state is OutageState.UP))
+            case OutageChanged(state=OutageState.UP):
+                self._let_go(str(event.probe), event.at.wall)
+
+    def add(self, probe: ProbeName, at: float, seconds: float) -> None:
+        """Count one good run."""
+        number = math.floor(at / SLOT)
+        slots = self._slots.setdefault(probe, {})
+        if number not in slots and len(slots) > 2 * SPAN / SLOT:
+            self._forget(slots, number)
+        counts = slots.setdefault(number, {})
+        bucket = _bucket(seconds)
+        counts[bucket] = counts.get(bucket, 0) + 1
+
+    def outage(self, known: Stretch) -> None:
+        """Take an outage in, or what became of it."""
+        self.outages_changed += 1
+        self._outages[known.id] = known
+        if known.ended is not None:
+            self.up_since[known.probe] = max(known.ended, self.up_since.get(known.probe, known.ended))
+
+    def remember(self, known: Stretch) -> None:
+        """Take an outage in as the journal has it: what an event has told is newer."""
+        if known.id not in self._outages:
+            self.outage(known)
+
+    def slots(self, probe: ProbeName, now: float) -> list[tuple[float, Percentiles | None]]:
+        """The middle of every slot of the last day and what was measured in it, oldest first."""
+        last = math.floor(now / SLOT)
+        found = self._slots.get(probe, {})
+        numbers = range(last - round(SPAN / SLOT) + 1, last + 1)
+        return [((n + 0.5) * SLOT, percentiles(found.get(n, {}))) for n in numbers]
+
+    def whole(self, probe: ProbeName, now: float) -> Percentiles | None:
+        """The whole day as one."""
+        first = math.floor((now - SPAN) / SLOT) + 1
+        together: dict[int, int] = {}
+        for number, counts in self._slots.get(probe, {}).items():
+            if number >= first:
+                for bucket, count in counts.items():
+                    together[bucket] = together.get(bucket, 0) + count
+        return percentiles(together)
+
+    def outages(self, now: float) -> list[Stretch]:
+        """The outages that reach into the last day, newest first."""
+        begin = now - SPAN
+        self._outages = {o.id: o for o in self._outages.values() if o.ended is None or o.ended >= begin}
+        return sorted(self._outages.values(), key=lambda one: one.began, reverse=True)
+
+    def _let_go(self, probe: str, at: float) -> None:
+        """Whatever became of it, nobody looks any longer."""
+        for known in [o for o in self._outages.values() if o.probe == probe and o.ended is None]:
+            self.outages_changed += 1
+            self._outages[known.id] = replace(known, ended=at)
+
+    def _forget(self, slots: dict[int, dict[int, int]], newest: int) -> None:
+        for number in [n for n in slots if n < newest - SPAN / SLOT]:
+            del slots[number]
+
+
+def stretch(outage: Outage, *, over: bool) -> Stretch:
+    """An outage of an event; one that is no longer watched ends where that was said."""
+    ended = outage.ended.wall if over and outage.ended is not None else None
+    return Stretch(probe=str(outage.probe), began=outage.began.wall, ended=ended, id=outage.id)
+
+
+def latency_of(event: ProbeRan) -> float | None:
+    """How long the target took, seconds; None where this run says nothing of that."""
+    match event.result:
+        case RaceResult(race_duration=took):
+            return took
+        case WebhookResult(accepted=False):
+            return None
+        case result if result.outcome is Outcome.OK:
+            return result.duration
+    return None
+
+
+def percentiles(counts: Mapping[int, int]) -> Percentiles | None:
+    """Of counts by bucket; None of nothing."""
+    total = sum(counts.values())
+    if not total:
+        return None
+    ordered = sorted(counts.items())
+    return Percentiles(total, _quantile(ordered, total, 0.5), _quantile(ordered, total, 0.99))
+
+
+def _quantile(ordered: Iterable[tuple[int, int]], total: int, q: float) -> float:
+    """The smallest figure that at least this share does not exceed."""
+    left = math.ceil(q * total)
+    value = 0.0
+    for bucket, count in ordered:
+        value = math.exp((bucket + 0.5) * _STEP)
+        left -= count
+        if left <= 0:
+            break
+    return value
+
+
+def _bucket(seconds: float) -> int:
+    return math.floor(math.log(max(seconds, 1e-6)) / _STEP)
