@@ -1,7 +1,6 @@
-"""The last day as the pages draw it: how long the probes' good runs took, slot by slot, and every outage.
+"""The last hour and the last day as the pages draw them: how long the probes' good runs took, and every outage.
 
-All moments are Unix seconds. Only counts are kept: a slot of a probe takes some hundred bytes, however often
-it ran.
+All moments are Unix seconds. Only counts are kept: a slot of a probe takes some hundred bytes, however often it ran.
 """
 
 from __future__ import annotations
@@ -14,8 +13,6 @@ from prober.event import Event, Outage, OutageChanged, ProbeRan
 from prober.outcome import OutageState, Outcome, ProbeName
 from prober.result import RaceResult, WebhookResult
 
-SPAN = 86_400.0
-SLOT = 900.0
 # What is drawn, in this order.
 DRAWN = (ProbeName.WEBHOOK, ProbeName.RACE, ProbeName.REDIS, ProbeName.DATABASE, ProbeName.DATABASE_POOLED)
 _STEP = math.log(1.05)  # a figure is known to within 2.5 %
@@ -23,7 +20,7 @@ _STEP = math.log(1.05)  # a figure is known to within 2.5 %
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """Of one slot or the whole day; seconds."""
+    """Of one slot or all of them; seconds."""
 
     count: int
     p50: float
@@ -40,15 +37,63 @@ class Stretch:
     id: str
 
 
+class Grid:
+    """Counts of lengths over the last `span` seconds, in slots of `slot` seconds."""
+
+    def __init__(self, span: float, slot: float) -> None:
+        self.span = span
+        self.slot = slot
+        self._slots: dict[ProbeName, dict[int, dict[int, int]]] = {}
+
+    def add(self, probe: ProbeName, at: float, seconds: float) -> None:
+        """Count one good run."""
+        number = math.floor(at / self.slot)
+        slots = self._slots.setdefault(probe, {})
+        if number not in slots:
+            newest = max(slots, default=number)
+            oldest = newest - self.span / self.slot
+            if number < oldest:
+                return
+            for gone in [n for n in slots if n < number - self.span / self.slot]:
+                del slots[gone]
+        counts = slots.setdefault(number, {})
+        bucket = math.floor(math.log(max(seconds, 1e-6)) / _STEP)
+        counts[bucket] = counts.get(bucket, 0) + 1
+
+    def slots(self, probe: ProbeName, now: float) -> list[tuple[float, Percentiles | None]]:
+        """The beginning of every slot and what was measured in it, oldest first; the last one is not over yet."""
+        last = math.floor(now / self.slot)
+        found = self._slots.get(probe, {})
+        numbers = range(last - round(self.span / self.slot) + 1, last + 1)
+        return [(n * self.slot, percentiles(found.get(n, {}))) for n in numbers]
+
+    def whole(self, probe: ProbeName, now: float) -> Percentiles | None:
+        """All of it as one."""
+        first = math.floor((now - self.span) / self.slot) + 1
+        together: dict[int, int] = {}
+        for number, counts in self._slots.get(probe, {}).items():
+            if number >= first:
+                for bucket, count in counts.items():
+                    together[bucket] = together.get(bucket, 0) + count
+        return percentiles(together)
+
+    def begins(self, now: float) -> float:
+        """When the first slot began in which anything was measured; `now` where nothing was."""
+        first = math.floor((now - self.span) / self.slot) + 1
+        known = [number for slots in self._slots.values() for number in slots if number >= first]
+        return min(known, default=now / self.slot) * self.slot
+
+
 class Day:
-    """What is known of the last day. Pure but for its memory: all times come in."""
+    """What is known of the last day. All times come in."""
 
     def __init__(self) -> None:
-        self._slots: dict[ProbeName, dict[int, dict[int, int]]] = {}
-        self._outages: dict[str, Stretch] = {}
+        self.day = Grid(86_400.0, 900.0)
+        self.hour = Grid(3_600.0, 60.0)
         self.up_since: dict[str, float] = {}  # by probe, the end of its last outage, however long ago
         self.complete = False  # whether what the journal has of the day is in
         self.outages_changed = 0  # grows with each change of an outage
+        self._outages: dict[str, Stretch] = {}
 
     def record(self, event: Event) -> None:
         """Take one event into account."""
@@ -64,13 +109,8 @@ class Day:
 
     def add(self, probe: ProbeName, at: float, seconds: float) -> None:
         """Count one good run."""
-        number = math.floor(at / SLOT)
-        slots = self._slots.setdefault(probe, {})
-        if number not in slots and len(slots) > 2 * SPAN / SLOT:
-            self._forget(slots, number)
-        counts = slots.setdefault(number, {})
-        bucket = _bucket(seconds)
-        counts[bucket] = counts.get(bucket, 0) + 1
+        self.day.add(probe, at, seconds)
+        self.hour.add(probe, at, seconds)
 
     def outage(self, known: Stretch) -> None:
         """Take an outage in, or what became of it."""
@@ -84,26 +124,13 @@ class Day:
         if known.id not in self._outages:
             self.outage(known)
 
-    def slots(self, probe: ProbeName, now: float) -> list[tuple[float, Percentiles | None]]:
-        """The middle of every slot of the last day and what was measured in it, oldest first."""
-        last = math.floor(now / SLOT)
-        found = self._slots.get(probe, {})
-        numbers = range(last - round(SPAN / SLOT) + 1, last + 1)
-        return [((n + 0.5) * SLOT, percentiles(found.get(n, {}))) for n in numbers]
-
-    def whole(self, probe: ProbeName, now: float) -> Percentiles | None:
-        """The whole day as one."""
-        first = math.floor((now - SPAN) / SLOT) + 1
-        together: dict[int, int] = {}
-        for number, counts in self._slots.get(probe, {}).items():
-            if number >= first:
-                for bucket, count in counts.items():
-                    together[bucket] = together.get(bucket, 0) + count
-        return percentiles(together)
+    def shown(self, now: float) -> Grid:
+        """What tells most: the hour by minutes while nothing is known of the time before it."""
+        return self.day if self.day.begins(now) < now - self.hour.span else self.hour
 
     def outages(self, now: float) -> list[Stretch]:
         """The outages that reach into the last day, newest first."""
-        begin = now - SPAN
+        begin = now - self.day.span
         self._outages = {o.id: o for o in self._outages.values() if o.ended is None or o.ended >= begin}
         return sorted(self._outages.values(), key=lambda one: one.began, reverse=True)
 
@@ -113,13 +140,9 @@ class Day:
             self.outages_changed += 1
             self._outages[known.id] = replace(known, ended=at)
 
-    def _forget(self, slots: dict[int, dict[int, int]], newest: int) -> None:
-        for number in [n for n in slots if n < newest - SPAN / SLOT]:
-            del slots[number]
-
 
 def stretch(outage: Outage, *, over: bool) -> Stretch:
-    """An outage of an event; one that is no longer watched ends where that was said."""
+    """An outage of an event."""
     ended = outage.ended.wall if over and outage.ended is not None else None
     return Stretch(probe=str(outage.probe), began=outage.began.wall, ended=ended, id=outage.id)
 
@@ -155,7 +178,3 @@ def _quantile(ordered: Iterable[tuple[int, int]], total: int, q: float) -> float
         if left <= 0:
             break
     return value
-
-
-def _bucket(seconds: float) -> int:
-    return math.floor(math.log(max(seconds, 1e-6)) / _STEP)

@@ -9,7 +9,7 @@ from prober.outcome import ProbeName
 from prober.publish.journal.reader import Reader, UnreadableError
 from prober.publish.journal.stored import StoredLatency, StoredOutage
 from prober.web.archive import Archive
-from prober.web.day import DRAWN, SPAN, Day, Stretch
+from prober.web.day import DRAWN, Day, Stretch
 from prober.web.log import log
 
 _BITE = 1_000  # rows: a few milliseconds of this process
@@ -21,7 +21,7 @@ async def fill(day: Day, archive: Archive, now_wall: float) -> None:
     """Read everything from before `now_wall`; what came later, events have told already. Ends when all is in."""
     while True:
         try:
-            for known in await archive.ask(partial(_outages, since=now_wall - SPAN)):
+            for known in await archive.ask(partial(_outages, since=now_wall - day.day.span)):
                 began, ended = known.began_wall, known.ended_wall
                 day.remember(Stretch(probe=known.probe, began=began, ended=ended, id=known.id))
             break
@@ -36,7 +36,7 @@ async def fill(day: Day, archive: Archive, now_wall: float) -> None:
 async def _latencies(day: Day, archive: Archive, probe: ProbeName, now_wall: float) -> None:
     before: int | None = None
     while True:
-        question = partial(_bite, probe=probe, since=now_wall - SPAN, before=before)
+        question = partial(_bite, probe=probe, since=now_wall - day.day.span, before=before)
         try:
             found = await archive.ask(question)
         except UnreadableError as error:

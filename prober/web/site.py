@@ -33,11 +33,10 @@ from prober.web.paging import BadQueryError, asked_page
 
 # What a tired reader needs first.
 _ORDER = ("verdict", "open", "services", "incidents", "day", "races", "figures", "suites")
-_ON_FRONT = 10  # entries of each list
+_ON_FRONT = 6  # entries of each list
 # What an event has just told is in the journal within a second; until then it is looked for again.
 _WRITTEN_WITHIN = 3.0
-# The day is drawn anew this often (seconds): a quarter of an hour is one point of it.
-_DRAWN_FOR = 60.0
+_DRAWN_FOR = 15.0  # seconds; the day is drawn anew this often
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Incidents, which are outages and violations together: which are asked for, in which order, as SQL. Pure.
 
 Two tables are one list, newest first: by the moment of the beginning, of the same moment violations before
-outages, then by `seq`. A cursor is a place in that order, so a page goes on exactly after the last entry before it.
+outages, then by `seq`. A cursor is a place in that order, so a page goes on exactly after the one before.
 """
 
 from __future__ import annotations

@@ -84,6 +84,11 @@ def badge(word: str, kind: str) -> Markup:
     return tag("span", {"class": f"badge {kind}"}, text(word))
 
 
+def figure(said: str) -> Markup:
+    """A figure and its unit, which belong on one line."""
+    return tag("span", {"class": "figure"}, text(said)) if said else NOTHING
+
+
 def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Markup]]) -> Markup:
     """A table whose first column names its rows; on a narrow screen each row is a card.
 

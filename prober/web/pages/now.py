@@ -14,7 +14,7 @@ from prober.publish.status_text import ordering
 from prober.suites.report.markup import NOTHING, Markup, join, tag, text
 from prober.suites.report.wording import count, seconds, share
 from prober.web.day import Day, Percentiles
-from prober.web.pages.layout import badge, facts, link, moment, paragraph, running, section, table
+from prober.web.pages.layout import badge, facts, figure, link, moment, paragraph, running, section, table
 
 Document = Mapping[str, Any]
 
@@ -82,7 +82,7 @@ def _held_back(status: Document) -> Markup:
 
 def services_section(status: Document, day: Day) -> Markup:
     """A row for each probe: what it says now, since when, how fast now and over the last day."""
-    columns = ("Probe", "Now", "Since", "Took", "Day, p50", "Day, p99", "Last run")
+    columns = ("Probe", "Now", "Since", "Took", "Day p50", "Day p99", "Last run")
     rows = [_service(status, day, name, run) for name, run in status["probes"].items()]
     return section("services", "What is up", table("Probes", columns, rows))
 
@@ -90,15 +90,17 @@ def services_section(status: Document, day: Day) -> Markup:
 def _service(status: Document, day: Day, name: str, run: Document | None) -> Sequence[Markup]:
     now = float(status["at"])
     outage = next((one for one in status["outages"]["under_way"] if one["probe"] == name), None)
-    whole = day.whole(ProbeName(name), now)
+    whole = day.day.whole(ProbeName(name), now)
     return (
         text(_NAMES.get(ProbeName(name), name)),
         join([_state(run, outage), _complaint(run, outage)]),
         _since(status, day, name, outage),
-        text("" if run is None or not run["ok"] else seconds(run["duration_seconds"])),
+        figure("" if run is None or not run["ok"] else seconds(run["duration_seconds"])),
         _figure(whole, "p50"),
         _figure(whole, "p99"),
-        text("never") if run is None else join([running(now - run["age_seconds"], now), text(" ago")]),
+        text("never")
+        if run is None
+        else tag("span", {"class": "figure"}, running(now - run["age_seconds"], now), text(" ago")),
     )
 
 
@@ -136,7 +138,7 @@ def _since(status: Document, day: Day, name: str, outage: Document | None) -> Ma
 
 
 def _figure(whole: Percentiles | None, which: str) -> Markup:
-    return text("") if whole is None else text(seconds(getattr(whole, which)))
+    return figure("" if whole is None else seconds(getattr(whole, which)))
 
 
 def open_section(status: Document) -> Markup:
@@ -172,7 +174,7 @@ def _violation(one: Document) -> Sequence[Markup]:
     is_open = one["standing"] == "open"
     until = "open until" if is_open else "known until"
     return (
-        text(one["kind"]),
+        text(one["kind"].replace("_", " ")),
         badge(one["standing"], "critical" if is_open else "none"),
         join([moment(float(one["at"])), tag("small", None, text(f"{until} "), moment(float(one["until"])))]),
         text(one["sentence"] if is_open else f"{one['sentence']} ({one['reason']})"),

@@ -13,7 +13,7 @@ from prober.publish.journal.stored import StoredRace
 from prober.suites.report.markup import NOTHING, Markup, join, lines, tag, text
 from prober.suites.report.plots.timeline import accepts_timeline, from_release
 from prober.suites.report.wording import seconds
-from prober.web.pages.layout import badge, facts, moment, paragraph, section, table
+from prober.web.pages.layout import badge, facts, figure, moment, paragraph, section, table
 from prober.web.pages.past import outcome_badge
 
 _ASKS: Mapping[Ask, str] = {
@@ -123,8 +123,8 @@ def _answer(one: Told) -> Sequence[Markup]:
     return (
         text(one.vendor),
         text(_ASKS[one.ask]),
-        text("never" if one.sent_at is None else from_release(one.sent_at)),
-        text("never" if one.answered_at is None else from_release(one.answered_at)),
+        figure("never" if one.sent_at is None else from_release(one.sent_at)),
+        figure("never" if one.answered_at is None else from_release(one.answered_at)),
         text(code if one.outcome == "ok" else f"{code} ({one.outcome})"),
         badge(one.claim.replace("_", " "), _CLAIMS.get(one.claim, "warning")),
         tag("code", None, text(one.said)),

@@ -40,13 +40,15 @@ def lines(
     marked: tuple[Band, ...] = (),
     top: float | None = None,
     whole: bool = False,
+    begin: float | None = None,
     until: float | None = None,
     say_x: Say | None = None,
     height: int = HEIGHT,
 ) -> Markup:
     """A figure of lines over seconds, or over what `say_x` says of the x axis.
 
-    `top` fixes the upper end of the axis, `whole` lets it tick whole numbers only, `until` is where time ends.
+    `top` fixes the upper end of the axis, `whole` lets it tick whole numbers only, `begin` and `until` are where
+    time begins and ends.
 
     Where the largest figure is more than a hundred times the median, the axis is logarithmic, and says so.
     """
@@ -64,7 +66,12 @@ def lines(
         return Linear(0.0, max(high, 4.0) if whole else high, begin, end, most=5)
 
     def draw(box: Box) -> Markup:
-        x = Linear(min(0.0, *times), max(times) if until is None else until, *box.x, most=5 if box.narrow else 10)
+        x = Linear(
+            min(0.0, *times) if begin is None else begin,
+            max(times) if until is None else until,
+            *box.x,
+            most=5 if box.narrow else 10,
+        )
         y = y_axis(*box.y)
         drawn = [_drawn(line, x, y) for line in series]
         return join(
