@@ -1,6 +1,6 @@
 """The last hour and the last day as the pages draw them: how long the probes' good runs took, and every outage.
 
-All moments are Unix seconds. Only counts are kept: a slot of a probe takes some hundred bytes, however often it ran.
+All moments are Unix seconds. Only counts are kept: a slot of a probe has some hundred bytes, however often it ran.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Stretch:
     began: float
     ended: float | None
     id: str
+    seconds: float | None = None  # its length by the monotonic clock
 
 
 class Grid:
@@ -144,7 +145,9 @@ class Day:
 def stretch(outage: Outage, *, over: bool) -> Stretch:
     """An outage of an event."""
     ended = outage.ended.wall if over and outage.ended is not None else None
-    return Stretch(probe=str(outage.probe), began=outage.began.wall, ended=ended, id=outage.id)
+    return Stretch(
+        probe=str(outage.probe), began=outage.began.wall, ended=ended, id=outage.id, seconds=outage.duration
+    )
 
 
 def latency_of(event: ProbeRan) -> float | None:

@@ -10,7 +10,6 @@ from prober.publish.journal.reader import Reader, UnreadableError
 from prober.publish.journal.stored import StoredLatency, StoredOutage
 from prober.web.archive import Archive
 from prober.web.day import DRAWN, Day, Stretch
-from prober.web.log import log
 
 _BITE = 1_000  # rows: a few milliseconds of this process
 _PAUSE = 0.05  # seconds between two bites
@@ -23,10 +22,9 @@ async def fill(day: Day, archive: Archive, now_wall: float) -> None:
         try:
             for known in await archive.ask(partial(_outages, since=now_wall - day.day.span)):
                 began, ended = known.began_wall, known.ended_wall
-                day.remember(Stretch(probe=known.probe, began=began, ended=ended, id=known.id))
+                day.remember(Stretch(known.probe, began, ended, known.id, known.duration))
             break
-        except UnreadableError as error:
-            log.info("the last day is not known yet", reason=str(error))
+        except UnreadableError:
             await asyncio.sleep(_AGAIN)
     for probe in DRAWN:
         await _latencies(day, archive, probe, now_wall)
@@ -39,8 +37,7 @@ async def _latencies(day: Day, archive: Archive, probe: ProbeName, now_wall: flo
         question = partial(_bite, probe=probe, since=now_wall - day.day.span, before=before)
         try:
             found = await archive.ask(question)
-        except UnreadableError as error:
-            log.info("the last day is not known yet", reason=str(error), probe=probe)
+        except UnreadableError:
             await asyncio.sleep(_AGAIN)
             continue
         for one in found:

@@ -16,7 +16,7 @@ from prober.publish.journal.reader import Reader, UnreadableError
 from prober.publish.journal.stored import StoredRace, StoredSuite
 from prober.publish.status_text import ordering
 from prober.suites.report.markup import NOTHING, Markup, tag, text
-from prober.web.answer import html_answer, json_error
+from prober.web.answer import html_answer
 from prober.web.api import status_document
 from prober.web.api_answers import NOT_STARTED, find_evidence
 from prober.web.archive import Archive
@@ -80,7 +80,8 @@ class Site:
         """The first page."""
         status = status_document(self._board, now())
         if status is None:
-            return json_error(503, NOT_STARTED)
+            words = tag("h1", None, text("Starting")), paragraph(text(f"{_capital(NOT_STARTED)}; try again."))
+            return _html(request, document(Frame("/", ""), "Starting", *words), 503)
         self._seen = None
         sections = await self.sections()
         frame = Frame("/", str(status["instance"]), ordering(status)[0], live=True)
@@ -214,6 +215,10 @@ def _lists(history: _History) -> dict[str, Markup]:
         name: section(name, words, trouble or made, paragraph(link(text(f"All {name}"), name)))
         for name, (words, made) in tables.items()
     }
+
+
+def _capital(sentence: str) -> str:
+    return f"{sentence[:1].upper()}{sentence[1:]}"
 
 
 def _by_outcome() -> Markup:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prober.publish.status_text import open_violations, page, verdict
 from prober.event import Event, StandingViolation, ViolationFound, ViolationsStand, WinRate
 from prober.outcome import OutageState, Outcome, ProbeName, Standing, Violation
+from prober.publish.status_text import open_violations, page, verdict
 from prober.web.api import status_document
 from prober.web.board import Board
 from tests.web.event_samples import WALL, at, changed, outage, ran, started, webhook

@@ -150,7 +150,7 @@ def open_section(status: Document) -> Markup:
         return tag("section", {"id": "open", "aria-label": "Open"})
     columns = ("What", "Standing", "When", "Said", "Evidence")
     counts = [
-        f"{standing} {kind}: {n}"
+        f"{standing}: {kind.replace('_', ' ')} {n}"
         for standing in ("open", "known")
         for kind, n in (status["violations"][standing] or {}).items()
         if n

@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from prober.outcome import ProbeName
 from prober.publish.journal.stored import StoredOutage, StoredRace, StoredSuite
 from prober.publish.printable import utc
-from prober.suites.report.markup import NOTHING, Markup, join, tag, text
+from prober.suites.report.markup import NOTHING, Attribute, Markup, join, tag, text
 from prober.suites.report.plots.frame import Box, Key, axes, both, margins
 from prober.suites.report.plots.scales import Linear
 from prober.suites.report.plots.series import Line, lines
 from prober.suites.report.wording import count, seconds
-from prober.web.day import DRAWN, Day, Grid, Stretch
+from prober.web.day import DRAWN, Day, Grid, Percentiles, Stretch
 from prober.web.incidents import Incident
 from prober.web.pages.layout import badge, figure, link, moment, paragraph, section, table
 from prober.web.pages.now import lasted
 
 _PLOT = 150  # pixels
 _ROW = 22
+_LEAST_SHOWN = 600.0  # seconds
 _LEAST = 3.0  # an outage of a moment must be seen
 _TITLES = {
     ProbeName.WEBHOOK: "Webhook answers",
@@ -110,7 +111,7 @@ def _suite(one: StoredSuite) -> Sequence[Markup]:
 
 
 def day_section(day: Day, now: float, probes: Mapping[str, object]) -> Markup:
-    """The last day, or the hour that is known of it: when what was down, and how long the probes' good runs took."""
+    """The last day, or hour where no more is known: when what was down, and how long good runs took."""
     watched = [name for name in DRAWN if name in probes]
     span = _Span(day.shown(now), now, day.outages(now))
     drawn = [_outages(span, [name for name in watched if name in _WATCHED])]
@@ -137,11 +138,19 @@ class _Span:
 
     @property
     def begin(self) -> float:
-        return self.at(self.now - self.grid.span)
+        """Where the x axis begins: of an hour of which little is known, not before that."""
+        begin = self.now - self.grid.span
+        if not self.in_hours:
+            begin = max(begin, min(self.grid.begins(self.now), self.now - _LEAST_SHOWN))
+        return self.at(begin)
 
     def at(self, wall: float) -> float:
         """A moment as the x axis counts."""
         return (wall - self.now) / (3600 if self.in_hours else 60)
+
+    def slots(self, probe: ProbeName) -> list[tuple[float, Percentiles | None]]:
+        """The slots that are drawn: when each began, and what was measured in it."""
+        return [one for one in self.grid.slots(probe, self.now) if self.at(one[0] + self.grid.slot) > self.begin]
 
     def say(self, at: float) -> str:
         return "now" if at == 0 else f"{at:g} {'h' if self.in_hours else 'min'}"
@@ -149,7 +158,7 @@ class _Span:
 
 def _latency(span: _Span, probe: ProbeName) -> Markup:
     half = span.grid.slot / 2
-    slots = [(min(0.0, span.at(at + half)), found) for at, found in span.grid.slots(probe, span.now)]
+    slots = [(min(0.0, span.at(at + half)), found) for at, found in span.slots(probe)]
     whole = span.grid.whole(probe, span.now)
     if whole is None:
         return NOTHING
@@ -189,7 +198,12 @@ def _outages(span: _Span, probes: Sequence[ProbeName]) -> Markup:
 def _outage_row(box: Box, x: Linear, n: int, name: ProbeName, span: _Span) -> Markup:
     """Green where there were good runs, red over it, higher and never too small to be seen, where it was down."""
     top = box.top + n * _ROW
-    place = {"class": "tick", "x": box.left - 6, "y": top + _ROW / 2 + 4, "text-anchor": "end"}
+    place: dict[str, Attribute] = {
+        "class": "tick",
+        "x": box.left - 6,
+        "y": top + _ROW / 2 + 4,
+        "text-anchor": "end",
+    }
     parts = [tag("text", place, text(name))]
     for begin, end in _stretches(span, name):
         left, right = x.at(span.at(begin)), x.at(span.at(end))
@@ -207,7 +221,7 @@ def _outage_row(box: Box, x: Linear, n: int, name: ProbeName, span: _Span) -> Ma
 def _stretches(span: _Span, name: ProbeName) -> list[tuple[float, float]]:
     """From when to when there were good runs, slot by slot without a gap."""
     found: list[tuple[float, float]] = []
-    for begin, measured in span.grid.slots(name, span.now):
+    for begin, measured in span.slots(name):
         end = min(begin + span.grid.slot, span.now)
         if measured is None:
             continue
@@ -219,5 +233,5 @@ def _stretches(span: _Span, name: ProbeName) -> list[tuple[float, float]]:
 
 
 def _told(one: Stretch) -> str:
-    how_long = "" if one.ended is None else f", {lasted(one.ended - one.began, None)}"
+    how_long = "" if one.seconds is None else f", {lasted(one.seconds, None)}"
     return f"{one.probe} down since {utc(one.began)}{how_long}"

@@ -66,12 +66,9 @@ def lines(
         return Linear(0.0, max(high, 4.0) if whole else high, begin, end, most=5)
 
     def draw(box: Box) -> Markup:
-        x = Linear(
-            min(0.0, *times) if begin is None else begin,
-            max(times) if until is None else until,
-            *box.x,
-            most=5 if box.narrow else 10,
-        )
+        first = min(0.0, *times) if begin is None else begin
+        last = max(times) if until is None else until
+        x = Linear(first, last, *box.x, most=5 if box.narrow else 10)
         y = y_axis(*box.y)
         drawn = [_drawn(line, x, y) for line in series]
         return join(
