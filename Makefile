@@ -6,7 +6,7 @@ DURATION ?=
 PYTEST_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit system lock generated bench detection chaos election clean tools
+.PHONY: help demo test lint unit system lock generated pictures bench detection chaos election clean tools
 
 help:
 	@echo 'make demo [DURATION=60s]   a whole stack on this machine, and prober watching it'
@@ -15,6 +15,7 @@ help:
 	@echo 'make chaos                 200 times kill -9, and nothing left or forgotten: docs/chaos.md'
 	@echo 'make election              three replicas in trouble, and never two that write: docs/election.md'
 	@echo 'make bench                 the measurements of docs/benchmarks.md'
+	@echo 'make pictures              a demo with an incident: docs/pictures/{status,race,terminal}*.png, docs/api.md'
 	@echo 'make generated             write every generated file anew'
 	@echo 'make lock                  pin every dependency anew'
 
@@ -67,6 +68,9 @@ election: $(VENV)/.dev tools
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+pictures: $(VENV)/.dev tools
+	$(BIN)/python -m proofs.page_pictures
 
 generated: $(VENV)/.dev
 	$(BIN)/prober metrics --markdown > docs/metrics.md

@@ -59,8 +59,7 @@ async def test_the_page_follows_an_incident_from_its_beginning_to_its_end(
     watched: Watched, browser: Browser
 ) -> None:
     stack = watched.stack
-    control = ControlClient(stack.target.control_url)
-    async with opened(browser, stack.watcher.url) as shown:
+    async with ControlClient(stack.target.control_url) as control, opened(browser, stack.watcher.url) as shown:
         page = shown.page
 
         async def says(selector: str, words: str) -> None:
