@@ -44,8 +44,8 @@ ADDRESSES = (
         "/api/v1/incidents",
         "Outages and violations",
         "Newest first, by when they began. `seconds` is the exact length by the monotonic clock, null while it "
-        "lasts; the service came back within `uncertainty_seconds` before the end. `standing` is `open` (it pages), "
-        "`known` (acknowledged, with the `reason`) or `over`.",
+        "lasts; the service came back within `uncertainty_seconds` before the end. `standing` is `open` (it "
+        "pages), `known` (acknowledged, with the `reason`) or `over`.",
         {
             "type": "`outage` or `violation`",
             "probe": f"outages of one probe: {_words(ProbeName)}",
@@ -63,8 +63,8 @@ ADDRESSES = (
     Address(
         "/api/v1/races/{id}",
         "One race with its evidence",
-        "By the id of its run or of its routing. `evidence` is all that was seen: each accept with when it was sent "
-        "and answered (seconds from the release of its heat), what it was told and read as; the rows; and the "
+        "By the id of its run or of its routing. `evidence` is all that was seen: each accept with when it was "
+        "sent and answered (seconds from the release of its heat), what it was told and read as; the rows; and the "
         "violations that came of it.",
     ),
     Address(
