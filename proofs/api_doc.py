@@ -64,8 +64,8 @@ ADDRESSES = (
         "/api/v1/races/{id}",
         "One race with its evidence",
         "By the id of its run or of its routing. `evidence` is all that was seen: each accept with when it was "
-        "sent and answered (seconds from the release of its heat), what it was told and read as; the rows; and the "
-        "violations that came of it.",
+        "sent and answered (seconds from the release of its heat), what it was told and read as; the rows; and "
+        "the violations that came of it.",
     ),
     Address(
         "/api/v1/suites",

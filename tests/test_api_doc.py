@@ -95,7 +95,7 @@ def of_today(tmp_path: Path) -> Mapping[str, Any]:
     assert evidence is not None
     incidents = find_incidents(reader, asked_incidents({}), 60.0, WALL)
     documents = {
-        "/api/v1/status": status_document(board, at(9.0)),
+        "/api/v1/status": status_document(board, at(9.0), 9.0),
         "/api/v1/incidents": incidents_document(incidents, 50),
         "/api/v1/races": races_document(reader.races(), 50),
         "/api/v1/races/{id}": race_document(evidence),

@@ -84,10 +84,24 @@ def _lines(status: Document) -> Iterator[str]:
     for probe, run in status["probes"].items():
         yield f"  {_text(probe):<16}  {_probe(run)}"
     yield ""
+    yield from _election(status.get("election"))
     yield _rate(status["win_rate"])
     webhooks = status["webhooks"]
     yield from _suites(status["suites"])
     yield f"webhooks: {int(webhooks['lost'])} lost, {int(webhooks['late'])} late since the journal began"
+
+
+def _election(election: Document | None) -> Iterator[str]:
+    if election is None:
+        return
+    if election["holder"] is None:
+        yield "election: no replica is known to write"
+        return
+    holder, since = _text(election["holder"]), utc(float(election["since"]))
+    if election["leading"]:
+        yield f"election: this replica writes, since {since} under number {int(election['fence'])}"
+    else:
+        yield f"election: this replica watches; {holder} writes, as seen since {since}"
 
 
 def _suites(suites: Document) -> Iterator[str]:

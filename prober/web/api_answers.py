@@ -8,7 +8,7 @@ from functools import partial
 
 from aiohttp import web
 
-from prober.clock import now
+from prober.clock import boottime, now
 from prober.outcome import RaceOutcome, Suite
 from prober.publish.evidence import Evidence, find
 from prober.publish.journal.reader import Reader, UnreadableError
@@ -48,7 +48,7 @@ class Api:
 
         async def found() -> Document | None:
             known_only(request.query, ())
-            return status_document(self._board, now())
+            return status_document(self._board, now(), boottime())
 
         return await _answered(found, web.HTTPServiceUnavailable.status_code, NOT_STARTED)
 

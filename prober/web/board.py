@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
+from prober.clock import Instant
 from prober.event import (
     Event,
     JournalFailed,
@@ -31,6 +33,16 @@ RECENT_OUTAGES = 20
 VIOLATION_HOLD = 4 * 3600.0  # until the prober has said what it is, as in the config
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writer:
+    """Who writes, of several replicas. `instance` is None where nobody is known to; `since` in Unix seconds."""
+
+    instance: str | None
+    ours: bool
+    fence: int | None
+    since: float | None
+
+
 class Board:
     """The last of everything. All times that come in or go out are monotonic seconds."""
 
@@ -45,12 +57,13 @@ class Board:
         self.win_rate: WinRate | None = None
         self.suites: dict[tuple[Suite, str], SuiteFinished] = {}  # the last run of each scenario
         self.suite_running: SuiteRunning | None = None
-        self.leading: Leading | None = None
         self.journal_trouble: JournalFailed | None = None  # the last there was
         self.raced = 0  # races since we began, with and without a verdict
         self.lost = 0
         self.late = 0
         self.restricted: str | None = None  # why no writes are made at the moment
+        self.election: Leading | None = None  # the last word on who writes; None: there is no election
+        self.elected_at: Instant | None = None  # when the prober learned of it
         self._ticked: float | None = None
 
     def record(self, event: Event) -> None:
@@ -84,17 +97,38 @@ class Board:
                 self.stand = event
             case WinRate():
                 self.win_rate = event
+            case Leading():
+                self._lead(event)
             case SuiteFinished():
                 self._suite(event)
             case SuiteRunning():
                 self.suite_running = event
-            case Leading():
-                self.leading = event
             case JournalFailed():
                 self.journal_trouble = event
             case WebhookSettled(settlement=settlement):
                 self.lost += settlement is Settlement.LOST
                 self.late += settlement is Settlement.LATE
+
+    def _lead(self, event: Leading) -> None:
+        if event.leading and event.fence is None:
+            return  # nobody else could
+        before = self.election
+        if before is None or (before.fence, before.holder) != (event.fence, event.holder):
+            self.elected_at = event.at
+        self.election = event
+
+    def writer(self, boot: float) -> Writer | None:
+        """Say who writes at this time of CLOCK_BOOTTIME; None without an election."""
+        told, at = self.election, self.elected_at
+        if told is None or at is None or self.started is None:
+            return None
+        # A prober that is frozen tells nothing of the end of its lease.
+        if told.leading and boot >= told.until:
+            return Writer(instance=None, ours=False, fence=None, since=None)
+        instance = self.started.instance if told.leading else told.holder or None
+        return Writer(
+            instance=instance, ours=told.leading, fence=told.fence, since=None if instance is None else at.wall
+        )
 
     def _start(self, event: Started) -> None:
         self.started = event

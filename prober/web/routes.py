@@ -9,7 +9,7 @@ from functools import partial
 
 from aiohttp import web
 
-from prober.clock import now
+from prober.clock import boottime, now
 from prober.outcome import Ordering
 from prober.publish.status_text import ordering
 from prober.publish.status_text import page as status_text
@@ -118,11 +118,11 @@ class Routes:
         return text_answer("ready\n", TEXT)
 
     async def _status_text(self, _request: web.BaseRequest, _: Mapping[str, str]) -> web.Response:
-        document = status_document(self._board, now())
+        document = status_document(self._board, now(), boottime())
         return json_error(503, NOT_STARTED) if document is None else text_answer(status_text(document), TEXT)
 
     async def _badge(self, _request: web.BaseRequest, _: Mapping[str, str]) -> web.Response:
-        document = status_document(self._board, now())
+        document = status_document(self._board, now(), boottime())
         state = Ordering.UNKNOWN if document is None else ordering(document)[0]
         return text_answer(badge(state), _SVG)
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from aiohttp import web
 
-from prober.clock import now
+from prober.clock import boottime, now
 from prober.outcome import Ordering, RaceOutcome, Suite
 from prober.publish.journal.incidents import IncidentsAsked
 from prober.publish.journal.reader import Reader, UnreadableError
@@ -63,7 +63,7 @@ class Site:
 
     async def sections(self) -> Mapping[str, Markup]:
         """The parts of the first page, by name, as they are now."""
-        status = status_document(self._board, now())
+        status = status_document(self._board, now(), boottime())
         if status is None:
             return {}
         made = {
@@ -78,7 +78,7 @@ class Site:
 
     async def overview(self, request: web.BaseRequest, _: Mapping[str, str]) -> web.Response:
         """The first page."""
-        status = status_document(self._board, now())
+        status = status_document(self._board, now(), boottime())
         if status is None:
             words = tag("h1", None, text("Starting")), paragraph(text(f"{_capital(NOT_STARTED)}; try again."))
             return _html(request, document(Frame("/", ""), "Starting", *words), 503)
@@ -161,7 +161,7 @@ class Site:
         return _html(request, document(frame, found[0], *found[1]), status)
 
     def _state(self) -> Ordering:
-        status = status_document(self._board, now())
+        status = status_document(self._board, now(), boottime())
         return Ordering.UNKNOWN if status is None else ordering(status)[0]
 
     def _drawn_day(self, status: Mapping[str, object]) -> Markup:

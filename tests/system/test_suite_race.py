@@ -35,6 +35,7 @@ PROBES: dict[str, dict[str, Any]] = {
     "webhook": {"interval": "300ms", "timeout": "2s", "down_interval": "300ms", "processing_deadline": "4s"},
     "race": {"interval": "300ms", "timeout": "3s", "win_rate_window": 10_000},
 }
+WIN_RATE = {"suite": "vendor-race", "scenario": "light", "measure": "win_rate"}
 SOON = 10.0  # seconds
 VENDOR = "synthetic-prober-demo-vendor-"
 
@@ -317,14 +318,21 @@ async def test_a_scheduled_load_is_a_process_of_its_own_at_its_rate(
     assert 8 <= len(requests) <= 40
 
 
-async def test_the_calendar_has_the_daemon_run_it(watched: Watched) -> None:
+async def test_the_calendar_has_the_daemon_run_it(watched: Watched, control: ControlClient) -> None:
     library = libfaketime()
     if library is None:
         assert "CI" not in os.environ, "libfaketime is missing; run scripts/install-test-tools"
         pytest.skip("needs libfaketime: apt-get install faketime")
     schedule = [{"cron": "* * * * *", "suite": "vendor-race", "scenario": "light", "races": 2}]
     await stopped(watched)
-    change_config(watched.stack, lambda document: document.update(suites={"schedule": schedule}))
+
+    def only_scheduled(document: dict[str, Any]) -> None:
+        document["suites"] = {"schedule": schedule}
+        document["probes"]["race"] = {"enabled": False}  # so that whatever is found is the suite's
+
+    change_config(watched.stack, only_scheduled)
+    await control.plant("double_accept")
+    known_violations = len(watched.reader.violations(limit=1000))
     # By the clock of the daemon the next minute begins soon after its start.
     watched.watcher.environment = {
         "LD_PRELOAD": str(library),
@@ -340,7 +348,14 @@ async def test_the_calendar_has_the_daemon_run_it(watched: Watched) -> None:
 
     await until("the next minute's suite", ran, 90.0)
     newest = watched.reader.suites(limit=1)[0]
-    assert (newest.ending, newest.summary["measures"]["win_rate"]) == ("complete", 1.0)  # type: ignore[index]
+    assert (newest.ending, newest.summary["measures"]["win_rate"]) == ("complete", 0.0)  # type: ignore[index]
+    # Told when they were found, and not once more with the results.
+    await watched.becomes("prober_suite_last_result", lambda value: value == 0, 60.0, **WIN_RATE)
+    assert len(watched.reader.violations(limit=1000)) == known_violations + 2
+    total = (await watched.scrape()).total("vendor_routing_race_conditions_total")
+    assert total == watched.reader.counts().violations["multiple_winners"]
+    race_id = watched.reader.violations(limit=1)[0].id.removeprefix("multiple_winners-")
+    assert watched.reader.race(race_id) is not None
     await watched.stack.watcher.stop(timeout=40)
     assert watched.stack.watcher.returncode == 0
     assert not any((await rows(watched.stack, "orders", "vendor_routings")).values())

@@ -16,6 +16,7 @@ from prober.outcome import Claim, Ordering, OutageState, Outcome, ProbeName, Rac
 from prober.publish.evidence import Evidence
 from prober.publish.journal.encoding import plain
 from prober.publish.journal.stored import StoredOutage, StoredRace, StoredSuite, StoredViolation
+from prober.publish.printable import utc
 from prober.result import RaceHistory, RaceResult, RaceRows
 from prober.suites.report.markup import Markup
 from prober.web.api import status_document
@@ -81,7 +82,7 @@ def known(*happened: Event, now: float = 105.0) -> tuple[Mapping[str, Any], Day]
     for event in happened:
         board.record(event)
         day.record(event)
-    status = status_document(board, at(now), lease_now=now)
+    status = status_document(board, at(now), now)
     assert status is not None
     return status, day
 
@@ -134,14 +135,23 @@ def test_an_outage_that_lasts_survives_a_restart_on_the_page() -> None:
 
 def test_what_holds_writes_back_and_who_writes() -> None:
     held = WritesRestricted(at=at(1), paused=True, maintenance=False, sentence="paused until noon (deploy)")
-    elsewhere = Leading(leading=False, at=at(1), until=0.0)
-    verdict = sections(ONLY_REDIS, held, elsewhere)["verdict"].text
-    assert "no writes paused until noon (deploy)" in verdict
-    assert "Another replica writes" in verdict
-    ours = sections(ONLY_REDIS, Leading(leading=True, at=at(1), fence=7))["figures"].text
-    assert "Who writes this replica, fencing number 7" in ours
-    frozen = sections(ONLY_REDIS, Leading(leading=True, at=at(1), until=50.0, fence=7))["figures"].text
-    assert "Who writes another replica" in frozen
+    assert "no writes paused until noon (deploy)" in sections(ONLY_REDIS, held)["verdict"].text
+    assert "Maintenance, pause paused until noon (deploy)" in sections(ONLY_REDIS, held)["figures"].text
+    alone = sections(ONLY_REDIS, Leading(leading=True, at=at(1.0)), now=1e9)
+    assert "Who writes" not in alone["figures"].text
+    begins = Leading(leading=False, at=at(1.0))
+    seen = Leading(leading=False, at=at(2.0), holder="prober-b<")
+    takes = Leading(leading=True, at=at(50.0), until=60.0, fence=7, sentence="took the lease under number 7")
+    assert "only watches: no replica is known to write." in sections(ONLY_REDIS, begins)["verdict"].text
+    elsewhere = sections(ONLY_REDIS, begins, seen)
+    assert f"watching This replica only watches: prober-b< writes, as seen since {utc(at(2.0).wall)}." in (
+        elsewhere["verdict"].text
+    )
+    ours = sections(ONLY_REDIS, begins, seen, takes, now=59.0)
+    assert f"Who writes this replica, since {utc(at(50.0).wall)}, under number 7" in ours["figures"].text
+    assert "watches:" not in ours["verdict"].text
+    # Frozen since its last renewal, it must not pass for the one that writes.
+    assert "no replica is known to write" in sections(ONLY_REDIS, begins, takes, now=68.0)["verdict"].text
 
 
 def test_violations_with_what_they_are_and_how_many() -> None:

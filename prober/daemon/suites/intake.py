@@ -7,6 +7,7 @@ process of its own (`prober.suites.digest`); what that says is in the journal be
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -94,9 +95,10 @@ class SuiteIntake:
         for seen, path in present:
             if seen in self._seen:
                 continue
-            self._seen.add(seen)
             if path.stem not in self._known:
                 await self._take(path)
+            # Only now: what the machine kept from being read is tried again.
+            self._seen.add(seen)
         if len(present) > FILES_KEPT:
             _remove_oldest(self._folder, "*.json", FILES_KEPT)
 
@@ -139,7 +141,7 @@ class SuiteIntake:
 
 
 async def _digest(path: Path) -> tuple[int, bytes, str]:
-    """The exit code of the process that reads a file, what it printed, and why it did not."""
+    """The exit code of the process that reads a file, what it printed, and why it did not. Raises OSError."""
     process = await asyncio.create_subprocess_exec(
         *module_command("prober.suites.digest", str(path)),
         stdin=asyncio.subprocess.DEVNULL,
@@ -152,7 +154,8 @@ async def _digest(path: Path) -> tuple[int, bytes, str]:
         async with asyncio.timeout(DIGEST_WITHIN):
             printed, said = await process.communicate()
     except TimeoutError:
-        return -1, b"", f"it could not be read within {DIGEST_WITHIN:g} s"
+        # Says nothing of the file: this machine has no time for it now.
+        raise OSError(errno.ETIMEDOUT, f"not read within {DIGEST_WITHIN:g} s", str(path)) from None
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):

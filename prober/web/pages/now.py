@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prober.outcome import Ordering, ProbeName
-from prober.publish.printable import length
+from prober.publish.printable import length, utc
 from prober.publish.status_text import ordering
 from prober.suites.report.markup import NOTHING, Markup, join, tag, text
 from prober.suites.report.wording import count, seconds, share
@@ -66,9 +66,10 @@ def _held_back(status: Document) -> Markup:
     parts = []
     if status["writes_held_back"]:
         parts.append(paragraph(badge("no writes", "warning"), text(f" {status['writes_held_back']}")))
-    leader = status["leader"]
-    if leader is not None and not leader["leading"]:
-        parts.append(paragraph(badge("watching", "none"), text(" Another replica writes; this one only watches.")))
+    election = status["election"]
+    if election is not None and not election["leading"]:
+        said = f" This replica only watches: {_writer(election)}."
+        parts.append(paragraph(badge("watching", "none"), text(said)))
     failed = status["journal_trouble"]
     if failed is not None:
         said = f" The journal failed ({failed['reason']}): {failed['detail']}"
@@ -185,13 +186,11 @@ def _violation(one: Document) -> Sequence[Markup]:
 def figures_section(status: Document) -> Markup:
     """Counts that have no row of their own."""
     rate, webhooks = status["win_rate"], status["webhooks"]
-    leader = status["leader"]
     won = "not known"
     if rate is not None:
         judged = f"of {count(rate['judged'])} judged races, {count(rate['unjudged'])} without a verdict"
         won = f"{'not known' if rate['value'] is None else share(rate['value'])} {judged}"
-    fence = "" if leader is None or leader["fence"] is None else f", fencing number {leader['fence']}"
-    writes = "not said yet" if leader is None else "this replica" if leader["leading"] else "another replica"
+    election = status["election"]
     return section(
         "figures",
         "Exactly once",
@@ -201,11 +200,21 @@ def figures_section(status: Document) -> Markup:
                 ("Lost messages", text(f"{count(webhooks['lost'])} since the journal began")),
                 ("Late messages", text(f"{count(webhooks['late'])} since the journal began")),
                 ("Violations ever", text(_totals(status["violations"]["total"]))),
-                ("Who writes", text(f"{writes}{fence}")),
+                ("Who writes", text("" if election is None else _writer(election))),
                 ("Maintenance, pause", text(status["writes_held_back"] or "none")),
             )
         ),
     )
+
+
+def _writer(election: Document) -> str:
+    """Who of several replicas writes."""
+    if election["holder"] is None:
+        return "no replica is known to write"
+    since = utc(float(election["since"]))
+    if election["leading"]:
+        return f"this replica, since {since}, under number {election['fence']}"
+    return f"{election['holder']} writes, as seen since {since}"
 
 
 def _totals(total: Mapping[str, int]) -> str:

@@ -81,13 +81,14 @@ def lines(
     return both(named, description, keys, draw, height, sides=sides)
 
 
-def columns(name: str, description: str, given: Columns, say: Say, *, marked: tuple[Band, ...] = ()) -> Markup:
-    """A figure of stacked columns over seconds."""
+def columns(
+    name: str, description: str, given: Columns, say: Say, *, until: float, marked: tuple[Band, ...] = ()
+) -> Markup:
+    """A figure of stacked columns over seconds; `until` is where time ends."""
     if not given.stretches:
         return NOTHING
     most = max(sum(parts) for _, _, parts in given.stretches)
     high = rounded_up(most * (_ROOM if marked else 1.0), 4)
-    until = max(end for _, end, _ in given.stretches)
 
     def draw(box: Box) -> Markup:
         x = Linear(0.0, until, *box.x, most=5 if box.narrow else 10)

@@ -17,6 +17,7 @@ from prober.suites.report.wording import seconds
 ROW = 15  # pixels of a vendor
 MOST_ROWS = 60
 _LONGEST_NAME = 10
+_WON_ROOM = 38  # pixels right of the last answer, for the word
 
 _WON = Key("won", "told that it won")
 _LOST = Key("lost", "told that it lost")
@@ -81,8 +82,8 @@ def accepts_timeline(name: str, outcome: str, accepts: Sequence[Accept]) -> Mark
     description = f"Outcome {outcome}. Of {len(rows)} accepts: {told}; the others lost."
     name += f" ({left_out} accepts without a time or not shown)" if left_out else ""
     height = len(rows) * ROW + 52
-    sides = margins(labels.values())
-    return both(name, description, (_WON, _LOST, _NEITHER), draw, height, sides=sides)
+    left, _ = margins(labels.values())
+    return both(name, description, (_WON, _LOST, _NEITHER), draw, height, sides=(left, _WON_ROOM))
 
 
 def _row(box: Box, x: Linear, n: int, one: Accept, name: str) -> Markup:
@@ -108,13 +109,7 @@ def _row(box: Box, x: Linear, n: int, one: Accept, name: str) -> Markup:
         tag("text", {"class": "tick", "x": box.left - 6, "y": middle + 4, "text-anchor": "end"}, text(name)),
     ]
     if key is _WON:
-        room = box.x[1] - answered > 40
-        place = {"x": answered + 5 if room else answered - 5, "text-anchor": "start" if room else "end"}
-        parts.append(
-            tag(
-                "text", {"class": "wonlabel" if room else "wonlabel inside", "y": middle + 4, **place}, text("won")
-            )
-        )
+        parts.append(tag("text", {"class": "wonlabel", "x": answered + 5, "y": middle + 4}, text("won")))
     return join(parts)
 
 
