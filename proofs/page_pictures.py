@@ -50,8 +50,8 @@ async def main(seconds: float) -> int:
         await _suffer(watched, seconds)
         phantom = next(iter(watched.reader.races("phantom_winner")))
         violation = f"phantom_winner-{phantom.id}"
-        await _page(browser, f"{stack.watcher.url}/", "status", 1950)
-        await _page(browser, f"{stack.watcher.url}/races/{phantom.id}", "race", 1180)
+        await _page(browser, f"{stack.watcher.url}/", "status", (1870, 1640))
+        await _page(browser, f"{stack.watcher.url}/races/{phantom.id}", "race", (1560, 1215))
         commands = [("status", "--url", stack.watcher.url), ("evidence", violation)]
         said = [await _said(stack, *command) for command in commands]
         await _terminal(browser, zip((("status",), ("evidence", violation)), said, strict=True))
@@ -90,19 +90,21 @@ async def _said(stack: Stack, *command: str) -> str:
     """What a command prints, as it is run by a person."""
     config = () if command[0] == "status" else ("--config", str(stack.config_file))
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "prober", *command, *config),
+        # -P: the directory of a stack has a folder of the name of our package.
+        *(sys.executable, "-P", "-m", "prober", *command, *config),
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
         cwd=stack.directory,
         env={**os.environ, "COLUMNS": "110"},
     )
-    out, _ = await process.communicate()
+    out, err = await process.communicate()
+    assert process.returncode in (0, 1), err.decode()
     return out.decode()
 
 
-async def _page(browser: Browser, url: str, name: str, height: int) -> None:
+async def _page(browser: Browser, url: str, name: str, heights: tuple[int, int]) -> None:
     windows: tuple[tuple[str, int, Scheme], ...] = (("", 1280, "light"), ("-narrow", 390, "dark"))
-    for kind, width, scheme in windows:
+    for (kind, width, scheme), height in zip(windows, heights, strict=True):
         async with opened(browser, url, width=width, height=height, scheme=scheme) as shown:
             await shown.page.wait_for_timeout(1500)
             picture = await shown.page.screenshot()

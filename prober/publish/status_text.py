@@ -82,7 +82,7 @@ def _lines(status: Document) -> Iterator[str]:
     yield from _violations(status["violations"])
     yield "probes"
     for probe, run in status["probes"].items():
-        yield f"  {_text(probe):<16}  {_probe(run)}"
+        yield f"  {_text(probe):<18}  {_probe(run)}"
     yield ""
     yield from _election(status.get("election"))
     yield _rate(status["win_rate"])

@@ -72,7 +72,8 @@ def _held_back(status: Document) -> Markup:
         parts.append(paragraph(badge("watching", "none"), text(said)))
     failed = status["journal_trouble"]
     if failed is not None:
-        said = f" The journal failed ({failed['reason']}): {failed['detail']}"
+        # Nobody tells us that it works again.
+        said = f" It has failed since this prober began ({failed['reason']}): {failed['detail']}"
         parts.append(paragraph(badge("journal", "warning"), text(said)))
     running_suite = status["suites"]["running"]
     if running_suite is not None:
@@ -156,7 +157,10 @@ def open_section(status: Document) -> Markup:
         for kind, n in (status["violations"][standing] or {}).items()
         if n
     ]
-    more = paragraph(text("; ".join(counts)), kind="soft") if counts else NOTHING
+    stand = status["violations"]
+    total = sum(n for standing in ("open", "known") for n in (stand[standing] or {}).values())
+    more_than_shown = total > len(stand["newest"])
+    more = paragraph(text("; ".join(counts)), kind="soft") if more_than_shown else NOTHING
     return section("open", "What is wrong now", table("What is wrong now", columns, rows), more)
 
 
