@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 DURATION ?=
 PYTEST_WORKERS ?= 3
 # More than cores: most of the time a system test waits for servers.
-SYSTEM_WORKERS ?= 4
+SYSTEM_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint unit system lock generated pictures bench detection chaos election suites clean tools

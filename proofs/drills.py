@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from prober.demo.stack import Stack
 from prober.outcome import Ending
 from prober.suites.results import Results
-from prober.suites.results_drill import DrillDetail
 from prober.suites.scenarios import DATABASE_DRILLS, REDIS_DRILLS
 from tests.system.drilling import Drilling, Recorded, drilled, recorded, well
 
@@ -29,26 +28,6 @@ class Seen:
     code: int
     results: Results
     recorded: Recorded
-
-    @property
-    def disagreements(self) -> list[str]:
-        """What differs by more than a hundredth, in words."""
-        detail = self.results.detail
-        if not isinstance(detail, DrillDetail) or detail.followed is None:
-            return ["nothing was followed to its end"]
-        taken = self.recorded.accepted | self.recorded.lost
-        answered = sum(each.accepted + sum(each.rejected.values()) for each in detail.phases)
-        pairs = {
-            "received, of those answered": (answered, len(self.recorded.received)),
-            "accepted": (detail.followed.accepted, len(taken)),
-            "lost": (detail.followed.lost, len(taken - self.recorded.processed)),
-        }
-        return [
-            f"{name}: the drill says {ours}, the target {theirs}"
-            for name, (ours, theirs) in pairs.items()
-            # One whose commit the target never heard of is no disagreement.
-            if abs(ours - theirs) > max(1, AGREEMENT * theirs)
-        ]
 
 
 @dataclass(frozen=True)

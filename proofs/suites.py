@@ -108,13 +108,12 @@ def counted(seen: Seen) -> Counted:
     assert isinstance(detail, DrillDetail)
     assert detail.followed is not None, "nothing was followed to its end"
     taken = record.accepted | record.lost
-    answered = sum(each.accepted + sum(each.rejected.values()) for each in detail.phases)
     return Counted(
         f"prober drill {' '.join(seen.words)}",
         seen.code,
         seen.results,
         {
-            "received": (answered, len(record.received)),
+            "received": (sum(each.sent for each in detail.phases), len(record.received)),
             "accepted": (detail.followed.accepted, len(taken)),
             "lost": (detail.followed.lost, len(taken - record.processed)),
         },
