@@ -50,8 +50,8 @@ async def main(seconds: float) -> int:
         await _suffer(watched, seconds)
         phantom = next(iter(watched.reader.races("phantom_winner")))
         violation = f"phantom_winner-{phantom.id}"
-        await _page(browser, f"{stack.watcher.url}/", "status", (1870, 1640))
-        await _page(browser, f"{stack.watcher.url}/races/{phantom.id}", "race", (1560, 1215))
+        await _page(browser, f"{stack.watcher.url}/", "status", (1845, 1640))
+        await _page(browser, f"{stack.watcher.url}/races/{phantom.id}", "race", (1525, 1215))
         commands = [("status", "--url", stack.watcher.url), ("evidence", violation)]
         said = [await _said(stack, *command) for command in commands]
         await _terminal(browser, zip((("status",), ("evidence", violation)), said, strict=True))
