@@ -100,7 +100,7 @@ class Drilling:
 
 
 async def drilled(config: Path, *words: str) -> Ended:
-    """Run one from its beginning to its end; with the test that gives it up it ends too, and its guardian undoes."""
+    """Run one from its beginning to its end; one that a test gives up ends, and its guardian undoes."""
     drilling = await Drilling.begin(config, *words)
     try:
         return await drilling.end()
