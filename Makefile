@@ -5,10 +5,11 @@ BIN    := $(VENV)/bin
 DURATION ?=
 PYTEST_WORKERS ?= 3
 # More than cores: most of the time a system test waits for servers.
-SYSTEM_WORKERS ?= 4
+SYSTEM_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit system lock generated bench detection chaos election suites dashboards clean tools
+.PHONY: help demo test lint unit system lock generated pictures bench detection chaos election suites dashboards \
+        clean tools
 
 help:
 	@echo 'make demo [DURATION=60s]   a whole stack on this machine, and prober watching it'
@@ -19,6 +20,7 @@ help:
 	@echo 'make suites                the eighteen scenarios of the guide at their full sizes: docs/suites.md'
 	@echo 'make dashboards            every panel asked of a real Prometheus during incidents: docs/dashboards.md'
 	@echo 'make bench                 the measurements of docs/benchmarks.md'
+	@echo 'make pictures              a demo with an incident: docs/pictures/{status,race,terminal}*.png, docs/api.md'
 	@echo 'make generated             write every generated file anew'
 	@echo 'make lock                  pin every dependency anew'
 
@@ -78,6 +80,9 @@ dashboards: $(VENV)/.dev tools
 
 bench: $(VENV)/.dev tools
 	$(BIN)/python -m benchmarks
+
+pictures: $(VENV)/.dev tools
+	$(BIN)/python -m proofs.page_pictures
 
 generated: $(VENV)/.dev
 	$(BIN)/prober metrics --markdown > docs/metrics.md

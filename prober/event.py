@@ -119,6 +119,7 @@ class Started:
     late: int = 0
     suites: tuple[SuiteFinished, ...] = ()  # the last of each scenario
     recent_outages: tuple[Outage, ...] = ()  # that ended within `recovery_hold`, and those under way
+    violation_hold: float = 4 * 3600.0  # a violation stays open this long after it was last seen, seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -237,6 +237,16 @@ class Service(StrEnum):
     DATABASE = "database"
 
 
+class Ordering(StrEnum):
+    """Whether ordering works, as far as a prober knows."""
+
+    WORKS = "works"
+    WRONG = "wrong"  # it answers, and a violation is open
+    TROUBLE = "trouble"  # something that it needs is down
+    BROKEN = "broken"  # the webhook path is down
+    UNKNOWN = "unknown"
+
+
 class StepVerdict(StrEnum):
     """What one step of `prober doctor` came to."""
 

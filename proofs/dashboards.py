@@ -49,9 +49,9 @@ async def measured() -> tuple[Mapping[Place, list[Answer]], list[Answer], Window
         watched = Watched(stack)
         await watched.clean_again()
         async with ControlClient(stack.target.control_url) as control:
-            await violations(watched, control)
-        await outages(watched)
-        await paused(watched)
+            await violations(watched, control, prometheus)
+        await outages(watched, prometheus)
+        await paused(watched, prometheus)
         await watched.clean_again()
         await suites(watched, LOAD, RACE, *DRILLS)
         await watched.clean_again()

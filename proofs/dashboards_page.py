@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from prober.dashboards.declarations import DASHBOARDS
 from prober.dashboards.panel import WIDTH, Dashboard, Look, Panel, Place, Unit, bands
+from prober.dashboards.thresholds import ABOVE_NOTHING
 from prober.demo.prometheus import Series
 from proofs.asking import Answer, Window
 from proofs.page import head, table
@@ -60,7 +61,11 @@ def _grid(dashboard: Dashboard) -> str:
 def _panel(panel: Panel, answers: Sequence[Answer]) -> str:
     parts = [f"### {panel.title}", f"**{panel.question}** Good: {panel.good}"]
     steps = ", ".join(
-        f"{step.color} from {_said(step.value, panel.unit)}" if step.value is not None else str(step.color)
+        str(step.color)
+        if step.value is None
+        else f"{step.color} above 0"
+        if step.value == ABOVE_NOTHING
+        else f"{step.color} from {_said(step.value, panel.unit)}"
         for step in panel.steps
     )
     if len(panel.steps) > 1:

@@ -29,7 +29,6 @@ PROBES: dict[str, dict[str, Any]] = {
     "database": {"interval": "500ms", "details_interval": "1s"},
     "health": {"interval": "1s"},
 }
-AWAY = 1.0  # seconds that a killed server is left dead
 LOAD = ("load", "light", "--duration", "3s")
 RACE = ("race", "light", "--races", "40")  # long enough for a scrape to see it run
 DRILLS = (
@@ -51,7 +50,7 @@ def plantable_stack(owner: Owner) -> Stack:
     )
 
 
-async def violations(watched: Watched, control: ControlClient) -> None:
+async def violations(watched: Watched, control: ControlClient, prometheus: Prometheus) -> None:
     """Two winners of one order, a message that is lost, and answers that are slow and then refused."""
     await control.plant("double_accept")
     await watched.grows("vendor_routing_race_conditions_total", kind="multiple_winners")
@@ -63,17 +62,16 @@ async def violations(watched: Watched, control: ControlClient) -> None:
     await watched.becomes("prober_probe_duration_seconds", lambda value: value > 0.6, probe="webhook")
     await control.remove("slow")
     await control.plant("errors")
-    await watched.becomes("prober_outage", lambda value: value == 1, probe="webhook")
+    await prometheus.wait_for('prober_outage{probe="webhook"} == 1')
     await control.remove("errors")
     await watched.becomes("prober_outage", lambda value: value == 0, probe="webhook")
 
 
-async def outages(watched: Watched) -> None:
+async def outages(watched: Watched, prometheus: Prometheus) -> None:
     """Redis and then PostgreSQL, killed and started again."""
     for probe, server in (("redis", watched.stack.redis), ("database", watched.stack.postgres)):
         server.kill()
-        await watched.becomes("prober_outage", lambda value: value == 1, probe=probe)
-        await asyncio.sleep(AWAY)
+        await prometheus.wait_for(f'prober_outage{{probe="{probe}"}} == 1')
         await server.start()
         await watched.becomes("prober_outage", lambda value: value == 0, probe=probe)
 
@@ -92,11 +90,11 @@ async def maintained(stack: Stack, scrape: Callable[[Stack], Awaitable[Prometheu
     return prometheus
 
 
-async def paused(watched: Watched) -> None:
+async def paused(watched: Watched, prometheus: Prometheus) -> None:
     """A pause by the command, until a run was left out for it."""
     before = await watched.scrape()
     await command(watched.stack, "pause", "--for", "1h", "--reason", "a proof")
-    await watched.becomes("prober_paused", lambda value: value == 1)
+    await prometheus.wait_for("prober_paused == 1")
     await watched.grows("prober_probe_skipped_total", by=2, since=before, reason="paused")
     await command(watched.stack, "resume")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import prober
 from prober.clock import Instant
-from prober.event import Outage, ProbeRan, StandingViolation, WinRate
+from prober.event import JournalFailed, Outage, ProbeRan, StandingViolation, WinRate
 from prober.web.board import Board
 from prober.web.suites import finished_document, running_document
 
@@ -25,6 +25,8 @@ def status_document(board: Board, at: Instant, boot: float) -> dict[str, object]
         "started": started.at.wall,
         "uptime_seconds": max(0.0, now - started.at.mono),
         "trouble": board.trouble(now),
+        "writes_held_back": board.restricted,
+        "journal_trouble": None if board.journal_trouble is None else _journal(board.journal_trouble),
         "probes": {str(probe): _probe(board.last_runs.get(probe), now) for probe in started.probes},
         "outages": {
             "under_way": [_outage(outage, now) for outage in board.outages.values()],
@@ -42,6 +44,10 @@ def status_document(board: Board, at: Instant, boot: float) -> dict[str, object]
             ],
         },
     }
+
+
+def _journal(failed: JournalFailed) -> dict[str, object]:
+    return {"reason": failed.reason, "detail": failed.detail}
 
 
 def _election(board: Board, boot: float) -> dict[str, object] | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from prober.clock import Instant
 from prober.event import (
     Event,
+    JournalFailed,
     Leading,
     LoopLag,
     Outage,
@@ -29,6 +30,7 @@ from prober.outcome import OutageState, ProbeName, Settlement, SkipReason, Suite
 # The prober's loop reports several times within this; a stop of the world this long is no small hiccup.
 ALIVE_WITHIN = 5.0
 RECENT_OUTAGES = 20
+VIOLATION_HOLD = 4 * 3600.0  # until the prober has said what it is, as in the config
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,8 @@ class Board:
         self.win_rate: WinRate | None = None
         self.suites: dict[tuple[Suite, str], SuiteFinished] = {}  # the last run of each scenario
         self.suite_running: SuiteRunning | None = None
+        self.journal_trouble: JournalFailed | None = None  # the last there was
+        self.raced = 0  # races since we began, with and without a verdict
         self.lost = 0
         self.late = 0
         self.restricted: str | None = None  # why no writes are made at the moment
@@ -76,6 +80,7 @@ class Board:
             case ProbeRan():
                 if self.started is None or event.result.probe in self.started.probes:
                     self.last_runs[event.result.probe] = event
+                    self.raced += event.result.probe is ProbeName.RACE
             case ProbeSkipped(reason=SkipReason.NOT_LEADER):
                 self.left_to_others.add(event.probe)
             case OutageChanged():
@@ -98,6 +103,8 @@ class Board:
                 self._suite(event)
             case SuiteRunning():
                 self.suite_running = event
+            case JournalFailed():
+                self.journal_trouble = event
             case WebhookSettled(settlement=settlement):
                 self.lost += settlement is Settlement.LOST
                 self.late += settlement is Settlement.LATE
@@ -154,6 +161,11 @@ class Board:
         self.outages.pop(event.probe, None)
         if event.outage is not None and event.outage.ended is not None:
             self.recent_outages.append(event.outage)
+
+    @property
+    def violation_hold(self) -> float:
+        """How long a violation stays open after it was last seen, seconds."""
+        return VIOLATION_HOLD if self.started is None else self.started.violation_hold
 
     def trouble(self, now: float) -> str | None:
         """Say in a sentence why the prober is not healthy; None when it is."""

@@ -100,8 +100,13 @@ class Drilling:
 
 
 async def drilled(config: Path, *words: str) -> Ended:
-    """Run one from its beginning to its end."""
-    return await (await Drilling.begin(config, *words)).end()
+    """Run one from its beginning to its end; one that a test gives up ends, and its guardian undoes."""
+    drilling = await Drilling.begin(config, *words)
+    try:
+        return await drilling.end()
+    finally:
+        if drilling.process.returncode is None:
+            drilling.process.kill()
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,9 @@ async def test_every_expression_answers_with_series_during_incidents(owner: Owne
     watched = Watched(stack)
     await watched.clean_again()
     async with ControlClient(stack.target.control_url) as control:
-        await violations(watched, control)
-    await outages(watched)
-    await paused(watched)
+        await violations(watched, control, server)
+    await outages(watched, server)
+    await paused(watched, server)
     # One suite is really run; the results of the others are handed to the daemon as a suite does it.
     await suites(watched, RACE)
     for number, results in enumerate(samples.every_kind().values()):

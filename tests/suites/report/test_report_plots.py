@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from prober.outcome import RaceOutcome
 from prober.suites.report.plots.distribution import binned
 from prober.suites.report.plots.frame import Key
-from prober.suites.report.plots.race import short_names, worth_a_look
+from prober.suites.report.plots.race import worth_a_look
 from prober.suites.report.plots.scales import Linear, Log, rounded_up
 from prober.suites.report.plots.series import Line, lines
+from prober.suites.report.plots.timeline import short_names
 from prober.suites.report.slots import whole_slots
 from prober.suites.report.wording import seconds
 from prober.suites.results_load import LoadDetail

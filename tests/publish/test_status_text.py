@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prober.cli.status_page import open_violations, page, verdict
 from prober.event import Event, Leading, StandingViolation, ViolationFound, ViolationsStand, WinRate
 from prober.outcome import OutageState, Outcome, ProbeName, Standing, Violation
 from prober.publish.printable import printable, utc
+from prober.publish.status_text import open_violations, page, verdict
 from prober.web.api import status_document
 from prober.web.board import Board
 from tests.web.event_samples import WALL, at, changed, outage, ran, started, webhook
@@ -106,7 +106,7 @@ def test_outages_probes_and_rates_are_lines() -> None:
     text = page(document(ONLY_WEBHOOK, GOOD, ended, DOWN, rate))
     assert "  webhook           since 2027-01-15 08:01:30.000 UTC, 12.0 s; refused: nobody listens" in text
     assert "  redis             2027-01-15 08:01:20.000 UTC, lasted 1.2 s; refused: nobody listens" in text
-    assert "  webhook           ok                  150.0 ms  1.8 s ago" in text
+    assert "  webhook             ok                  150.0 ms  1.8 s ago" in text
     assert "win rate: 0.9800 of 100 judged races, 3 without a verdict" in text
     assert "webhooks: 0 lost, 0 late since the journal began" in text
 
