@@ -26,6 +26,7 @@ from prober.publish.frames import (
     upward,
 )
 from prober.web.board import Board
+from prober.web.catalogue.probing import READY
 from prober.web.exposition import Exposition
 from prober.web.log import configure_log, log
 from prober.web.metrics import Metrics
@@ -63,6 +64,7 @@ class ParentLink(asyncio.Protocol):
     def __init__(self) -> None:
         self._metrics = Metrics()
         self._board = Board()
+        self._metrics.series.compute(READY, by=self._board.ready)
         self._reader = FrameReader()
         self._transport: asyncio.Transport | None = None
         self._lost = asyncio.Event()
