@@ -20,7 +20,7 @@ RUNBOOKS = Path("docs/runbooks")
 
 
 def files(places: Places, alerting: str) -> Mapping[Path, str]:
-    """Every file by its path in the repository. `alerting` is docs/alerting.md as it stands: its measured part stays."""
+    """Every file by its path in the repository. Of docs/alerting.md as it stands the measured part stays."""
     return {
         **{Path("alerts") / f"{file.name}.rules.yml": rule_text(file, places) for file in FILES},
         Path("alerts/alertmanager.yml"): alertmanager_text(),
@@ -37,7 +37,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m prober.alerts", description=__doc__)
     parser.add_argument("directory", nargs="?", type=Path, default=Path(), help="where to write (the repository)")
     parser.add_argument("--grafana", default=Places().grafana, help="base address of Grafana, for the links")
-    parser.add_argument("--runbooks", default=Places().runbooks, help="base address of docs/runbooks, for the links")
+    parser.add_argument(
+        "--runbooks", default=Places().runbooks, help="base address of docs/runbooks, for the links"
+    )
     given = parser.parse_args()
     root: Path = given.directory
     places = Places(given.grafana.rstrip("/"), given.runbooks.rstrip("/"))

@@ -17,8 +17,8 @@ _HEAD = """\
 # Written by `python -m prober.alerts`; do not edit. docs/alerting.md says what each part is for.
 #
 # CHANGE: the receivers. Their secrets are files that only Alertmanager may read; here stand examples of each kind.
-# CHANGE: the interval `maintenance` for planned work that the prober's own config does not know (see `maintenance:`
-#         there, which needs no change here). As it stands it lies in the past.
+# CHANGE: the interval `maintenance`, for planned work that the prober's own config does not know. (What stands
+#         there under `maintenance:` needs no change here.) As it stands it lies in the past.
 """
 
 _MAINTENANCE = "maintenance"
@@ -31,26 +31,53 @@ def configuration() -> dict[str, Any]:
         "route": route(),
         "inhibit_rules": inhibit_rules(),
         "receivers": [
-            {"name": PAGER, "pagerduty_configs": [
-                {"routing_key_file": "/etc/alertmanager/secrets/pagerduty_routing_key", "send_resolved": True},
-            ]},
-            {"name": TICKETS, "slack_configs": [
-                {"api_url_file": "/etc/alertmanager/secrets/slack_api_url", "channel": "#orders-alerts",
-                 "send_resolved": True},
-            ]},
-            {"name": WATCHDOG, "webhook_configs": [
-                {"url": "https://deadman.example.com/prober", "send_resolved": False, "http_config": {"authorization": {
-                    "type": "Bearer", "credentials_file": "/etc/alertmanager/secrets/deadman_token"}}},
-            ]},
+            {
+                "name": PAGER,
+                "pagerduty_configs": [
+                    {"routing_key_file": "/etc/alertmanager/secrets/pagerduty_routing_key", "send_resolved": True},
+                ],
+            },
+            {
+                "name": TICKETS,
+                "slack_configs": [
+                    {
+                        "api_url_file": "/etc/alertmanager/secrets/slack_api_url",
+                        "channel": "#orders-alerts",
+                        "send_resolved": True,
+                    },
+                ],
+            },
+            {
+                "name": WATCHDOG,
+                "webhook_configs": [
+                    {
+                        "url": "https://deadman.example.com/prober",
+                        "send_resolved": False,
+                        "http_config": {
+                            "authorization": {
+                                "type": "Bearer",
+                                "credentials_file": "/etc/alertmanager/secrets/deadman_token",
+                            }
+                        },
+                    },
+                ],
+            },
             {"name": NOBODY},
         ],
         "time_intervals": [
-            {"name": _MAINTENANCE, "time_intervals": [
-                {"years": ["2020"], "months": ["january"], "days_of_month": ["1"],
-                 "times": [{"start_time": "03:00", "end_time": "05:00"}]},
-            ]},
+            {
+                "name": _MAINTENANCE,
+                "time_intervals": [
+                    {
+                        "years": ["2020"],
+                        "months": ["january"],
+                        "days_of_month": ["1"],
+                        "times": [{"start_time": "03:00", "end_time": "05:00"}],
+                    },
+                ],
+            },
         ],
-    }  # fmt: skip
+    }
 
 
 def route() -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """How fast the budgets of the production targets are being used up, over two windows at a time.
 
-The long window says that it matters, the short one that it still goes on, and ends the alert soon after it does not.
+The long window says that it matters, the short one that it still goes on, and ends the alert when it does not.
 The budgets are the guide's: 0.1 % errors, 1 % of answers over 500 ms (p99), 5 % over 200 ms (p95). Factors and
 windows are those of the multi-window method for a month: 14.4 uses up 2 % of it in an hour, 6 uses 5 % in six
 hours, 3 uses 10 % in a day, 1 uses 10 % in three days.
@@ -96,9 +96,7 @@ def _expr(slo: Slo, burns: tuple[Burn, ...], *, after_outages: bool) -> str:
 
 def _alert(slo: Slo, *, fast: bool) -> Alert:
     burns = FAST if fast else SLOW
-    limits = " or ".join(
-        f"{burn.factor:g} times the budget over {burn.long} and {burn.short}" for burn in burns
-    )
+    limits = " or ".join(f"{burn.factor:g} times the budget over {burn.long} and {burn.short}" for burn in burns)
     return Alert(
         name=f"{slo.name}Burns{'Fast' if fast else 'Slowly'}",
         expr=_expr(slo, burns, after_outages=not fast),
@@ -108,13 +106,15 @@ def _alert(slo: Slo, *, fast: bool) -> Alert:
         at_once="its short window is what a `for` would be: it has to be bad still",
         summary=f"{{{{ $value | humanizePercentage }}}} bad webhooks; the target allows {slo.budget:.1%}",
         description=(
-            f"{{{{ $value | humanizePercentage }}}} of the synthetic webhooks were {slo.bad}. The production target "
+            f"{{{{ $value | humanizePercentage }}}} of the synthetic webhooks were {slo.bad}. The production "
+            "target "
             f"allows {slo.budget:.1%}; this fires at {limits}."
         ),
         dashboard=Dashboard.WEBHOOK,
         runbook=Runbook(
             means=(
-                f"Of the synthetic webhooks too many were bad ({slo.bad}), for long enough to endanger the production "
+                f"Of the synthetic webhooks too many were bad ({slo.bad}), for long enough to endanger the "
+                "production "
                 f"target of the month ({slo.budget:.1%}), and it goes on. It fires at {limits}, with at least "
                 f"{burns[0].events} bad ones in the long window"
                 + (
@@ -125,7 +125,9 @@ def _alert(slo: Slo, *, fast: bool) -> Alert:
             ),
             look=(
                 Look("how bad, over each window", of("slo:whatsapp_webhook_bad:ratio_rate1h", f'slo="{slo.key}"')),
-                Look("which errors", "sum by (reason) (increase(whatsapp_webhook_errors_total{job=\"prober\"}[1h]))"),
+                Look(
+                    "which errors", 'sum by (reason) (increase(whatsapp_webhook_errors_total{job="prober"}[1h]))'
+                ),
                 Look("in which phase the time goes", _PHASES),
             ),
             causes=(
@@ -147,8 +149,8 @@ def _alert(slo: Slo, *, fast: bool) -> Alert:
 
 
 _PHASES = (
-    "sum by (phase) (rate(whatsapp_webhook_phase_seconds_sum{job=\"prober\"}[5m])) / ignoring (phase) group_left () "
-    "sum (rate(whatsapp_webhook_duration_seconds_count{job=\"prober\",source=\"probe\"}[5m]))"
+    'sum by (phase) (rate(whatsapp_webhook_phase_seconds_sum{job="prober"}[5m])) / ignoring (phase) group_left () '
+    'sum (rate(whatsapp_webhook_duration_seconds_count{job="prober",source="probe"}[5m]))'
 )
 
 ALERTS: tuple[Alert, ...] = tuple(_alert(slo, fast=fast) for slo in SLOS for fast in (True, False))

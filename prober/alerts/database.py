@@ -20,7 +20,9 @@ from prober.web.catalogue.stores import ROLLBACKS as ROLLED_BACK
 
 _DB = Suite.DB_RESTART
 _SLOW = budget(Measure.DATABASE_P99)
-_SESSIONS = Look("what its sessions do", "SELECT state, wait_event_type, count(*) FROM pg_stat_activity GROUP BY 1, 2;")
+_SESSIONS = Look(
+    "what its sessions do", "SELECT state, wait_event_type, count(*) FROM pg_stat_activity GROUP BY 1, 2;"
+)
 
 ALERTS: tuple[Alert, ...] = (
     outage(
@@ -30,8 +32,10 @@ ALERTS: tuple[Alert, ...] = (
         Dashboard.DATABASE,
         what="PostgreSQL",
         means=(
-            "The database server does not answer a query, or takes no write. As deployed webhooks still get their 200 "
-            "while it is gone *and the messages are lost*; while it is frozen they are not answered for 15 s and more."
+            "The database server does not answer a query, or takes no write. As deployed webhooks still get "
+            "their 200 "
+            "while it is gone *and the messages are lost*; while it is frozen they are not answered for 15 s "
+            "and more."
         ),
         look=(Look("restarts", 'prober_restarts_detected_total{job="prober",service="database"}'),),
         causes=(
@@ -101,13 +105,22 @@ ALERTS: tuple[Alert, ...] = (
         dashboard=Dashboard.DATABASE,
         runbook=Runbook(
             means="The application's sessions that are working, or idle in a transaction, nearly fill its pools.",
-            look=(_SESSIONS, Look("the oldest transaction", of(LONGEST_TRANSACTION)), Look("over time", of(POOL_USAGE))),
+            look=(
+                _SESSIONS,
+                Look("the oldest transaction", of(LONGEST_TRANSACTION)),
+                Look("over time", of(POOL_USAGE)),
+            ),
             causes=(
                 "Transactions are left open (`idle in transaction`): a leak; the oldest one keeps growing.",
                 "Slow queries hold their sessions.",
                 "The pool is too small for the load.",
             ),
-            do=("`idle in transaction`: find the code that does not commit; `pg_terminate_backend(pid)` frees one now.",),
+            do=(
+                (
+                    "`idle in transaction`: find the code that does not commit; `pg_terminate_backend(pid)` "
+                    "frees one now."
+                ),
+            ),
             advice=(POOL_ADVICE, SLOW_QUERIES),
             false_alarms=("`target.pool_size` or `app_instances` in the config are smaller than the truth.",),
         ),
@@ -122,13 +135,21 @@ ALERTS: tuple[Alert, ...] = (
         summary="PostgreSQL {{ $labels.operation }}: p99 {{ $value | humanizeDuration }}",
         description=(
             "99 % of our {{ $labels.operation }} operations of the last 5 minutes took up to "
-            f"{{{{ $value | humanizeDuration }}}}; the guide's budget for a database operation is < {_SLOW * 1000:g} ms."
+            f"{{{{ $value | humanizeDuration }}}}; the guide's budget for a database operation is < "
+            f"{_SLOW * 1000:g} ms."
         ),
         dashboard=Dashboard.DATABASE,
         runbook=Runbook(
-            means=f"The probe's own `SELECT 1` and its write of one row are slower than the guide's budget ({_SLOW * 1000:g} ms, p99).",
+            means=(
+                "The probe's own `SELECT 1` and its write of one row are slower than the guide's budget "
+                f"({_SLOW * 1000:g} ms, p99)."
+            ),
             look=(_SESSIONS, Look("by operation", of(DATABASE_OPERATION, suffix="_bucket"))),
-            causes=("The disk (writes are slow, `select` is not).", "CPU or locks.", "`pooled_` alone: the pooler."),
+            causes=(
+                "The disk (writes are slow, `select` is not).",
+                "CPU or locks.",
+                "`pooled_` alone: the pooler.",
+            ),
             do=("Compare `select` with `write`, and both with their `pooled_` twins.",),
             advice=(SLOW_QUERIES,),
             false_alarms=("A prober short of CPU: `ProberLoopLagging`.",),
@@ -143,14 +164,26 @@ ALERTS: tuple[Alert, ...] = (
         pending="1m",
         summary="{{ $value | humanize }} rollbacks a second in {{ $labels.datname }}",
         description=(
-            "{{ $value | humanize }} transactions a second of {{ $labels.datname }} were rolled back over 5 minutes; "
-            f"this fires above {ROLLBACKS.value:g}. Each is work that was thrown away, and mostly an error to somebody."
+            "{{ $value | humanize }} transactions a second of {{ $labels.datname }} were rolled back over 5 "
+            "minutes; "
+            f"this fires above {ROLLBACKS.value:g}. Each is work that was thrown away, and mostly an error to "
+            "somebody."
         ),
         dashboard=Dashboard.DATABASE,
         runbook=Runbook(
-            means="`xact_rollback` of the database grows steadily. The guide's target of 0 % is that of a drill's own traffic; this watches all of it.",
-            look=(Look("rollbacks a second", 'rate(db_transaction_rollbacks_total{job="prober"}[5m])'), Look("which errors", "the server's log: ERROR, deadlock detected, could not serialize")),
-            causes=("Deadlocks or serialization failures (40P01, 40001).", "Unique violations that the code runs into.", "Timeouts that end transactions."),
+            means=(
+                "`xact_rollback` of the database grows steadily. The guide's target of 0 % is that of a drill's "
+                "own traffic; this watches all of it."
+            ),
+            look=(
+                Look("rollbacks a second", 'rate(db_transaction_rollbacks_total{job="prober"}[5m])'),
+                Look("which errors", "the server's log: ERROR, deadlock detected, could not serialize"),
+            ),
+            causes=(
+                "Deadlocks or serialization failures (40P01, 40001).",
+                "Unique violations that the code runs into.",
+                "Timeouts that end transactions.",
+            ),
             do=("Group the server's errors by SQLSTATE.",),
             false_alarms=("A job that rolls back by design (a dry run).",),
         ),
@@ -170,13 +203,23 @@ ALERTS: tuple[Alert, ...] = (
         runbook=Runbook(
             means="One transaction is open for minutes. Locks it holds block others, and VACUUM stops at it.",
             look=(
-                Look("which", "SELECT pid, usename, application_name, state, now() - xact_start AS age, left(query, 80) FROM pg_stat_activity WHERE xact_start IS NOT NULL ORDER BY xact_start LIMIT 5;"),
+                Look(
+                    "which",
+                    (
+                        "SELECT pid, usename, application_name, state, now() - xact_start AS age, left(query, "
+                        "80) FROM pg_stat_activity WHERE xact_start IS NOT NULL ORDER BY xact_start LIMIT 5;"
+                    ),
+                ),
                 Look("who waits", 'db_lock_waiters{job="prober"}'),
             ),
-            causes=("A session that was left `idle in transaction`.", "A report or a migration.", "A backup (`pg_dump`)."),
+            causes=(
+                "A session that was left `idle in transaction`.",
+                "A report or a migration.",
+                "A backup (`pg_dump`).",
+            ),
             do=("If nobody needs it: `pg_terminate_backend(pid)`. Set `idle_in_transaction_session_timeout`.",),
             false_alarms=("Backups and reports by night: silence them by time.",),
         ),
     ),
     restarted("DatabaseRestarted", Service.DATABASE, Subject.DATABASE, Dashboard.DATABASE, what="PostgreSQL"),
-)  # fmt: skip
+)

@@ -89,7 +89,11 @@ FOLLOWS: Mapping[str, tuple[str, ...]] = {
     # Worse silences milder.
     "WebhookQueueSaturation": ("HighWebhookLatency", *_BY_LATENCY),
     "HighWebhookLatency": _BY_LATENCY,
-    "WebhookP99BudgetBurnsFast": ("WebhookP99BudgetBurnsSlowly", "WebhookP95BudgetBurnsFast", "WebhookP95BudgetBurnsSlowly"),
+    "WebhookP99BudgetBurnsFast": (
+        "WebhookP99BudgetBurnsSlowly",
+        "WebhookP95BudgetBurnsFast",
+        "WebhookP95BudgetBurnsSlowly",
+    ),
     "WebhookP95BudgetBurnsFast": ("WebhookP95BudgetBurnsSlowly",),
     "WebhookUnstable": ("WebhookErrorRateHigh", *_BY_ERRORS),
     "WebhookErrorRateHigh": _BY_ERRORS,
@@ -106,7 +110,7 @@ FOLLOWS: Mapping[str, tuple[str, ...]] = {
     # What is worked on by plan, or broken on purpose.
     "MaintenanceUnderWay": _PLANNED,
     "DrillUnderWay": _PLANNED,
-}  # fmt: skip
+}
 
 
 def inhibit_rules() -> list[dict[str, object]]:

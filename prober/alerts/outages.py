@@ -42,8 +42,10 @@ def outage(
         at_once="how long it has lasted is in the expression",
         summary=f"{what} has been down for {{{{ $value | humanizeDuration }}}}",
         description=(
-            f"{what} has not answered our probe for {{{{ $value | humanizeDuration }}}}, as at least half of the live "
-            f"probers see it; this fires from {DOWN_AFTER.value:g} s on. What follows from it is held back: latency, "
+            f"{what} has not answered our probe for {{{{ $value | humanizeDuration }}}}, as at least half of "
+            "the live "
+            f"probers see it; this fires from {DOWN_AFTER.value:g} s on. What follows from it is held back: "
+            "latency, "
             "errors, backlog, races without a verdict."
         ),
         dashboard=dashboard,
@@ -51,7 +53,13 @@ def outage(
             means=means,
             look=(
                 Look("since when, to the millisecond, and by which sign", "prober status"),
-                Look("every failing run, by reason", f'sum by (outcome) (rate(prober_probe_runs_total{{job="prober",probe="{probe}",outcome!="ok"}}[1m]))'),
+                Look(
+                    "every failing run, by reason",
+                    (
+                        "sum by (outcome) "
+                        f'(rate(prober_probe_runs_total{{job="prober",probe="{probe}",outcome!="ok"}}[1m]))'
+                    ),
+                ),
                 *look,
             ),
             causes=causes,
@@ -61,9 +69,11 @@ def outage(
                 "The network between prober and server: with several probers half of them have to see it.",
                 *false_alarms,
             ),
-            silence="Planned work belongs into a maintenance window of the prober's config, which holds this back.",
+            silence=(
+                "Planned work belongs into a maintenance window of the prober's config, which holds this back."
+            ),
         ),
-    )  # fmt: skip
+    )
 
 
 def recovery(
@@ -88,19 +98,25 @@ def recovery(
         summary=f"{what} took {{{{ $value | humanizeDuration }}}} to come back ({limit.point.verdict})",
         description=(
             f"{what} was, or still is, away for {{{{ $value | humanizeDuration }}}}; {limit.point.verdict} is "
-            f"{limit.comparison} {limit.value:g} s (guide: {limit.point.row}, {limit.point.action}). {paged_as} pages "
+            f"{limit.comparison} {limit.value:g} s (guide: {limit.point.row}, {limit.point.action}). {paged_as} "
+            "pages "
             "while it is down and holds this back until it is up; recovery_hold (10 minutes) later this ends."
         ),
         dashboard=dashboard,
         runbook=Runbook(
             means=(
-                f"An outage of {what} lasted longer than {limit.value:g} s: {limit.point.verdict} by the guide's row "
-                f"`{limit.point.row}` ({limit.point.action}). While it lasts `{paged_as}` is the page; this one comes "
+                f"An outage of {what} lasted longer than {limit.value:g} s: {limit.point.verdict} by the "
+                "guide's row "
+                f"`{limit.point.row}` ({limit.point.action}). While it lasts `{paged_as}` is the page; this one "
+                "comes "
                 "after it, as work to be done by day, so it wakes nobody."
             ),
             look=(
                 Look("its length, growing, then held for 10 minutes", of(metric)),
-                Look("lengths of earlier ones", f'sum by (le) (prober_outage_duration_seconds_bucket{{job="prober",probe="{subject}"}})'),
+                Look(
+                    "lengths of earlier ones",
+                    f'sum by (le) (prober_outage_duration_seconds_bucket{{job="prober",probe="{subject}"}})',
+                ),
                 Look("exact beginning and end", "prober evidence OUTAGE-ID"),
             ),
             causes=(
@@ -111,7 +127,7 @@ def recovery(
             advice=recommendations(limit.point),
             false_alarms=("Planned work outside of a maintenance window.",),
         ),
-    )  # fmt: skip
+    )
 
 
 def restarted(name: str, service: Service, subject: Subject, dashboard: Dashboard, *, what: str) -> Alert:
@@ -125,12 +141,16 @@ def restarted(name: str, service: Service, subject: Subject, dashboard: Dashboar
         at_once="a restart has happened; there is nothing to wait for",
         summary=f"{what} was restarted",
         description=(
-            f"{what} is another server process than before ({{{{ $value | humanize }}}} times in 5 minutes). Its outage "
+            f"{what} is another server process than before ({{{{ $value | humanize }}}} times in 5 minutes). "
+            "Its outage "
             "was too short to page, or has paged already; its exact length is on the status page."
         ),
         dashboard=dashboard,
         runbook=Runbook(
-            means=f"{what} has another identity (`run_id`, start time) than before. It wakes nobody; it is for the record.",
+            means=(
+                f"{what} has another identity (`run_id`, start time) than before. It wakes nobody; it is for "
+                "the record."
+            ),
             look=(
                 Look("when", f'changes(prober_restarts_detected_total{{job="prober",service="{service}"}}[1h])'),
                 Look("how long it was away", "prober status"),
@@ -139,4 +159,4 @@ def restarted(name: str, service: Service, subject: Subject, dashboard: Dashboar
             do=("If nobody did it on purpose, read the server's log of that moment.",),
             false_alarms=("None: identity and start time come from the server itself.",),
         ),
-    )  # fmt: skip
+    )

@@ -9,7 +9,7 @@ from prober.alerts.alert import Alert
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Base addresses without a slash at the end. What is checked in has examples: `python -m prober.alerts --help`."""
+    """Base addresses without a slash at the end; those that are checked in are examples."""
 
     grafana: str = "https://grafana.example.com"
     runbooks: str = "https://git.example.com/prober/blob/main/docs/runbooks"

@@ -1,4 +1,4 @@
-"""Alerts on the prober: gone, blind, late, held back, two that write; and the watchdog that says alerting works."""
+"""Alerts on the prober: gone, blind, late, held back, two that write; and the watchdog over all alerting."""
 
 from __future__ import annotations
 
@@ -87,12 +87,17 @@ ALERTS: tuple[Alert, ...] = (
         f"absent({of(READY)} == 1)",
         Severity.CRITICAL,
         "nobody watches: no prober is there and ready",
-        "For 2 minutes no prober was scraped that is alive and has run its probes ({{ $value | humanize }} = none). "
-        "Whether ordering works is not known; other alerts are not silenced by this, but cannot fire either.",
+        (
+            "For 2 minutes no prober was scraped that is alive and has run its probes ({{ $value | humanize }} "
+            "= none). "
+            "Whether ordering works is not known; other alerts are not silenced by this, but cannot fire either."
+        ),
         Runbook(
             means=(
-                "Prometheus sees no prober that is up and ready: it is gone, cannot be scraped, is frozen, or has not "
-                "run its probes once. In one Prometheus for several regions this fires when the last of them is gone; "
+                "Prometheus sees no prober that is up and ready: it is gone, cannot be scraped, is frozen, or "
+                "has not "
+                "run its probes once. In one Prometheus for several regions this fires when the last of them is "
+                "gone; "
                 "`ProberInstanceDown` tells of each."
             ),
             look=(Look("who is scraped", of(UP)), Look("who is ready", of(READY)), _LOG),
@@ -112,7 +117,10 @@ ALERTS: tuple[Alert, ...] = (
         f"{of(UP)} == 0",
         Severity.WARNING,
         "the prober {{ $labels.instance }} cannot be scraped",
-        "The prober {{ $labels.instance }} has not answered a scrape for 2 minutes (up is {{ $value | humanize }}).",
+        (
+            "The prober {{ $labels.instance }} has not answered a scrape for 2 minutes (up is {{ $value | "
+            "humanize }})."
+        ),
         Runbook(
             means="One prober does not answer scrapes. Others may watch; `ProberAbsent` says when none does.",
             look=(Look("who is scraped", of(UP)), _LOG),
@@ -128,8 +136,11 @@ ALERTS: tuple[Alert, ...] = (
         f"{held(of(READY))} == 0",
         Severity.WARNING,
         "the prober {{ $labels.instance }} is not ready",
-        "The prober {{ $labels.instance }} answers scrapes, but its probing process is stuck or some probe has not had "
-        "its turn since the start (prober_ready is {{ $value | humanize }}).",
+        (
+            "The prober {{ $labels.instance }} answers scrapes, but its probing process is stuck or some probe "
+            "has not had "
+            "its turn since the start (prober_ready is {{ $value | humanize }})."
+        ),
         Runbook(
             means="`/-/healthy` or `/-/ready` of this prober says no: it is frozen, or a probe has not run once.",
             look=(Look("its own sentence", "curl http://PROBER/-/ready; curl http://PROBER/-/healthy"), _LOG),
@@ -145,16 +156,23 @@ ALERTS: tuple[Alert, ...] = (
         _share_of_late(),
         Severity.WARNING,
         "the {{ $labels.probe }} probe falls behind its schedule",
-        "{{ $value | humanizePercentage }} of the runs of {{ $labels.probe }} on {{ $labels.instance }} started more "
-        f"than {LATE_BY.value:g} s late or not at all in the last 10 minutes; this fires above {LATE.value:.0%}.",
+        (
+            "{{ $value | humanizePercentage }} of the runs of {{ $labels.probe }} on {{ $labels.instance }} "
+            "started more "
+            f"than {LATE_BY.value:g} s late or not at all in the last 10 minutes; this fires above {LATE.value:.0%}."
+        ),
         Runbook(
             means=(
-                "The prober does not probe as often as it should, so outages are seen late and rates rest on fewer "
+                "The prober does not probe as often as it should, so outages are seen late and rates rest on "
+                "fewer "
                 "samples. It belongs to the guide's `LowWebhookThroughput`: the rate of a prober's webhooks says "
                 "whether the prober keeps up, and nothing of the target's capacity."
             ),
             look=(
-                Look("skipped runs by reason", 'sum by (probe, reason) (increase(prober_probe_skipped_total{job="prober"}[10m]))'),
+                Look(
+                    "skipped runs by reason",
+                    'sum by (probe, reason) (increase(prober_probe_skipped_total{job="prober"}[10m]))',
+                ),
                 Look("its CPU", 'rate(process_cpu_seconds_total{job="prober"}[5m])'),
             ),
             causes=(
@@ -176,7 +194,10 @@ ALERTS: tuple[Alert, ...] = (
         f"{LAG_BY.value * 1000:g} ms late in the last 10 minutes: that much its latencies may be too high.",
         Runbook(
             means="The event loop of the prober lags, so a part of the latency that it measures is its own.",
-            look=(Look("lag", of(LOOP_LAG, suffix="_bucket")), Look("its CPU", 'rate(process_cpu_seconds_total{job="prober"}[5m])')),
+            look=(
+                Look("lag", of(LOOP_LAG, suffix="_bucket")),
+                Look("its CPU", 'rate(process_cpu_seconds_total{job="prober"}[5m])'),
+            ),
             causes=("Too little CPU, a busy neighbour, a laptop that sleeps.",),
             do=("Move it to a machine that has a core to spare. Until then distrust latencies, not outages.",),
             false_alarms=("A load suite runs on the same machine.",),
@@ -189,15 +210,26 @@ ALERTS: tuple[Alert, ...] = (
         f"{_AGE} > {number(NO_SUCCESS.value)}\n{_HELD_BACK}",
         Severity.WARNING,
         "no good run of {{ $labels.probe }} for {{ $value | humanizeDuration }}",
-        "The probe {{ $labels.probe }} has had no good run for at least {{ $value | humanizeDuration }}, on no instance.",
+        (
+            "The probe {{ $labels.probe }} has had no good run for at least {{ $value | humanizeDuration }}, on "
+            "no instance."
+        ),
         Runbook(
             means=(
-                f"A probe has not once found all well for {NO_SUCCESS.value / 60:g} minutes, or not since the start. "
-                "Where an outage explains it this is held back; else it is mostly something that the probe itself needs."
+                f"A probe has not once found all well for {NO_SUCCESS.value / 60:g} minutes, or not since the "
+                "start. "
+                "Where an outage explains it this is held back; else it is mostly something that the probe "
+                "itself needs."
             ),
             look=(
-                Look("how its runs ended", 'sum by (probe, outcome) (increase(prober_probe_runs_total{job="prober"}[30m]))'),
-                Look("why runs are skipped", 'sum by (probe, reason) (increase(prober_probe_skipped_total{job="prober"}[30m]))'),
+                Look(
+                    "how its runs ended",
+                    'sum by (probe, outcome) (increase(prober_probe_runs_total{job="prober"}[30m]))',
+                ),
+                Look(
+                    "why runs are skipped",
+                    'sum by (probe, reason) (increase(prober_probe_skipped_total{job="prober"}[30m]))',
+                ),
                 _STATUS,
             ),
             causes=(
@@ -216,12 +248,21 @@ ALERTS: tuple[Alert, ...] = (
         f"{held(of(RELOAD_OK))} == 0",
         Severity.WARNING,
         "{{ $labels.instance }} refused its new config",
-        "The last reload of {{ $labels.instance }} was refused ({{ $value | humanize }}); the config before it stays in "
-        "force.",
+        (
+            "The last reload of {{ $labels.instance }} was refused ({{ $value | humanize }}); the config before "
+            "it stays in "
+            "force."
+        ),
         Runbook(
-            means="A changed config was read and is wrong, or changes something that needs a restart. Nothing of it is in force.",
+            means=(
+                "A changed config was read and is wrong, or changes something that needs a restart. Nothing of "
+                "it is in force."
+            ),
             look=(_LOG, Look("what is wrong, with line and column", "prober config check")),
-            causes=("A typing error; a secret that is not in the environment.", "A key that cannot change while it runs."),
+            causes=(
+                "A typing error; a secret that is not in the environment.",
+                "A key that cannot change while it runs.",
+            ),
             do=("Mend it and reload; or restart, if the log names keys that want it.",),
             false_alarms=("None.",),
         ),
@@ -233,12 +274,21 @@ ALERTS: tuple[Alert, ...] = (
         f"{over('max', held(of(LEFTOVERS)), 'kind')} > 0",
         Severity.WARNING,
         "{{ $value | humanize }} synthetic {{ $labels.kind }} are left in the target",
-        "{{ $value | humanize }} synthetic {{ $labels.kind }} that should be gone are still in the target after 30 "
-        "minutes of sweeps.",
+        (
+            "{{ $value | humanize }} synthetic {{ $labels.kind }} that should be gone are still in the target "
+            "after 30 "
+            "minutes of sweeps."
+        ),
         Runbook(
-            means="Rows or keys of ours could not be removed. They are marked and harm nobody, but should not be there.",
+            means=(
+                "Rows or keys of ours could not be removed. They are marked and harm nobody, but should not be "
+                "there."
+            ),
             look=(Look("what", of(LEFTOVERS)), Look("what would be removed", "prober cleanup --dry-run")),
-            causes=("A grant to delete is missing.", "A lock, or a foreign key that a new version of the target added."),
+            causes=(
+                "A grant to delete is missing.",
+                "A lock, or a foreign key that a new version of the target added.",
+            ),
             do=("`prober cleanup`; if it fails it says why.",),
             false_alarms=("A pause or a maintenance window: sweeps wait for its end.",),
         ),
@@ -250,8 +300,11 @@ ALERTS: tuple[Alert, ...] = (
         f"{over('max', held(of(PAUSED)))} == 1",
         Severity.WARNING,
         "the prober has been paused for 2 hours",
-        "A pause has held back all writes for 2 hours ({{ $value | humanize }}): webhooks are not followed, no race is "
-        "run.",
+        (
+            "A pause has held back all writes for 2 hours ({{ $value | humanize }}): webhooks are not followed, "
+            "no race is "
+            "run."
+        ),
         Runbook(
             means="Somebody paused the prober. Outages are still seen; loss, duplicates and races are not.",
             look=(Look("until when and why", "prober status"),),
@@ -266,8 +319,11 @@ ALERTS: tuple[Alert, ...] = (
         f"{over('max', held(of(MAINTENANCE)))} == 1",
         Severity.WARNING,
         "maintenance has lasted for 8 hours",
-        "A maintenance window has been open for 8 hours ({{ $value | humanize }}). While it is, outages and what follows "
-        "from them page nobody.",
+        (
+            "A maintenance window has been open for 8 hours ({{ $value | humanize }}). While it is, outages and "
+            "what follows "
+            "from them page nobody."
+        ),
         Runbook(
             means="A window of `maintenance:` in the config is open for unusually long, and holds alerts back.",
             look=(Look("which and why", "prober status"),),
@@ -285,7 +341,9 @@ ALERTS: tuple[Alert, ...] = (
         "A maintenance window of the prober's config is open ({{ $value | humanize }}): outages, latency and what "
         "follows page nobody; violations and the prober's own alerts do.",
         Runbook(
-            means="This is sent to nobody. Alertmanager holds back by it what planned work breaks; violations never.",
+            means=(
+                "This is sent to nobody. Alertmanager holds back by it what planned work breaks; violations never."
+            ),
             look=(Look("which and why", "prober status"),),
             causes=("`maintenance:` in the config.",),
             do=("Nothing.",),
@@ -298,12 +356,17 @@ ALERTS: tuple[Alert, ...] = (
         f"{over('sum', held(of(LEADER)))} > 1",
         Severity.CRITICAL,
         "{{ $value | humanize }} probers write at once",
-        "{{ $value | humanize }} probers say that they may write to the target. With an election that cannot be; without "
-        "one it means that two probers of the same target run without knowing of each other.",
+        (
+            "{{ $value | humanize }} probers say that they may write to the target. With an election that "
+            "cannot be; without "
+            "one it means that two probers of the same target run without knowing of each other."
+        ),
         Runbook(
             means=(
-                "More than one prober of this job and region writes. With `election: enabled` the lease is broken (writes "
-                "are fenced in the statement all the same); without, two probers watch one target and may exceed its limits."
+                "More than one prober of this job and region writes. With `election: enabled` the lease is "
+                "broken (writes "
+                "are fenced in the statement all the same); without, two probers watch one target and may "
+                "exceed its limits."
             ),
             look=(Look("who", of(LEADER) + " == 1"), Look("the lease", "SELECT * FROM prober.lease;")),
             causes=(
@@ -311,7 +374,12 @@ ALERTS: tuple[Alert, ...] = (
                 "Replicas with different `election.name`, or on different databases.",
             ),
             do=("Stop all but one, or enable the election in all of them.",),
-            false_alarms=("Probers of different targets in one job and region: give each target a `region` or a job of its own.",),
+            false_alarms=(
+                (
+                    "Probers of different targets in one job and region: give each target a `region` or a job "
+                    "of its own."
+                ),
+            ),
         ),
         pending="1m",
     ),
@@ -324,7 +392,11 @@ ALERTS: tuple[Alert, ...] = (
         Runbook(
             means="All replicas watch, none writes: the lease is held by nobody who is scraped.",
             look=(Look("the lease", "SELECT * FROM prober.lease;"), _LOG),
-            causes=("The database is down: its own alert has paged.", "The holder lives but cannot be scraped.", "No grant on `prober.lease`."),
+            causes=(
+                "The database is down: its own alert has paged.",
+                "The holder lives but cannot be scraped.",
+                "No grant on `prober.lease`.",
+            ),
             do=("`prober doctor` on one of them.",),
             false_alarms=("None.",),
         ),
@@ -335,12 +407,23 @@ ALERTS: tuple[Alert, ...] = (
         f"{over('max', increase(of(RATE_CAP_HITS), '15m'))} > {number(CAP_HITS.value - 0.5)}",
         Severity.WARNING,
         "our own caps keep probes back",
-        "{{ $value | humanize }} times in 15 minutes our own caps on requests kept a run back. No harm to the target, but "
-        "probes are missing.",
+        (
+            "{{ $value | humanize }} times in 15 minutes our own caps on requests kept a run back. No harm to "
+            "the target, but "
+            "probes are missing."
+        ),
         Runbook(
             means="What the probes want exceeds `cap:` or half of `target.rate_limit`; what is more is skipped.",
-            look=(Look("who is skipped", 'sum by (probe) (increase(prober_probe_skipped_total{job="prober",reason="cap"}[15m]))'),),
-            causes=("Several probes came together at a burst that is too small.", "A target that answers late keeps places in flight."),
+            look=(
+                Look(
+                    "who is skipped",
+                    'sum by (probe) (increase(prober_probe_skipped_total{job="prober",reason="cap"}[15m]))',
+                ),
+            ),
+            causes=(
+                "Several probes came together at a burst that is too small.",
+                "A target that answers late keeps places in flight.",
+            ),
             do=("Raise `cap.burst`, or lengthen intervals.",),
             false_alarms=("A schedule of suites that runs within the same caps.",),
         ),
@@ -354,7 +437,10 @@ ALERTS: tuple[Alert, ...] = (
         "{{ $value | humanize }} entries of the journal of {{ $labels.instance }} failed in 15 minutes "
         "({{ $labels.reason }}). Probing goes on; after a restart it would not know what is missing.",
         Runbook(
-            means="Evidence cannot be written or read. Violations are counted all the same, but would not survive a restart.",
+            means=(
+                "Evidence cannot be written or read. Violations are counted all the same, but would not survive "
+                "a restart."
+            ),
             look=(Look("reasons", of(JOURNAL_FAILURES)), _LOG),
             causes=("`full`: the disk or `journal.max_size`.", "`io`, `corrupt`: the disk."),
             do=("Make room. A damaged journal is set aside by itself, and its name is in the log.",),
@@ -368,10 +454,15 @@ ALERTS: tuple[Alert, ...] = (
         f"{over('sum', increase(of(EVENTS_DROPPED), '15m'), 'instance')} > 0.5",
         Severity.WARNING,
         "metrics of {{ $labels.instance }} miss results",
-        "{{ $value | humanize }} ordinary results of {{ $labels.instance }} did not reach its metrics in 15 minutes. "
-        "Violations are never among them.",
+        (
+            "{{ $value | humanize }} ordinary results of {{ $labels.instance }} did not reach its metrics in 15 "
+            "minutes. "
+            "Violations are never among them."
+        ),
         Runbook(
-            means="The web process did not read for a long time, so ordinary results were dropped from the metrics.",
+            means=(
+                "The web process did not read for a long time, so ordinary results were dropped from the metrics."
+            ),
             look=(_LOG, Look("its CPU", 'rate(prober_web_process_cpu_seconds_total{job="prober"}[5m])')),
             causes=("The web process was stopped or starved of CPU.",),
             do=("Restart the prober; counters begin anew, violations are restored.",),
@@ -385,11 +476,21 @@ ALERTS: tuple[Alert, ...] = (
         f"changes({of(STARTED)}[1h]) >= {number(RESTARTS.value)}",
         Severity.WARNING,
         "{{ $labels.instance }} was started {{ $value | humanize }} times in an hour",
-        "The prober {{ $labels.instance }} was started {{ $value | humanize }} times within an hour: something ends it.",
+        (
+            "The prober {{ $labels.instance }} was started {{ $value | humanize }} times within an hour: "
+            "something ends it."
+        ),
         Runbook(
-            means="The prober starts again and again. Each start misses some seconds, and outages that are that short.",
+            means=(
+                "The prober starts again and again. Each start misses some seconds, and outages that are that "
+                "short."
+            ),
             look=(_LOG, Look("starts", f"changes({of(STARTED)}[1h])")),
-            causes=("Out of memory (a limit too low).", "Its port is taken, or its web process cannot run: exit code 3.", "A fault of prober."),
+            causes=(
+                "Out of memory (a limit too low).",
+                "Its port is taken, or its web process cannot run: exit code 3.",
+                "A fault of prober.",
+            ),
             do=("The last lines before each end say why.",),
             false_alarms=("Somebody tries out configs.",),
         ),
@@ -403,10 +504,16 @@ ALERTS: tuple[Alert, ...] = (
         subject=Subject.PROBER,
         at_once="it fires always",
         summary="alerting works",
-        description="This fires always ({{ $value | humanize }}). When it stops arriving, Prometheus or Alertmanager is broken.",
+        description=(
+            "This fires always ({{ $value | humanize }}). When it stops arriving, Prometheus or Alertmanager is "
+            "broken."
+        ),
         dashboard=Dashboard.OVERVIEW,
         runbook=Runbook(
-            means="Prometheus evaluates rules, and Alertmanager delivers. Have something outside page when it is not heard for 5 minutes.",
+            means=(
+                "Prometheus evaluates rules, and Alertmanager delivers. Have something outside page when it is "
+                "not heard for 5 minutes."
+            ),
             look=(Look("alerts that fire", 'ALERTS{alertname="Watchdog"}'),),
             causes=("If it is missing: Prometheus, Alertmanager, or the way between them and the receiver.",),
             do=("Look at `/-/ready` of both, and at Alertmanager's log for failed notifications.",),
@@ -414,4 +521,4 @@ ALERTS: tuple[Alert, ...] = (
             silence="Never.",
         ),
     ),
-)  # fmt: skip
+)

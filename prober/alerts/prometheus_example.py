@@ -10,9 +10,9 @@ _TEXT = """\
 # Written by `python -m prober.alerts`; do not edit, copy. What the rules need of Prometheus:
 #   - the job is called `prober`: every rule selects it, so series of the same names from elsewhere do not mix in;
 #   - a scrape and an evaluation every {interval}: the times in docs/alerting.md follow from them;
-#   - `region` (or whatever tells your places apart) as an external label: it is in no series that a rule sees, and is
-#     added to every alert on its way out. One Prometheus for several regions gives it to the targets instead, as
-#     shown; the rules keep it either way.
+#   - `region` (or whatever tells your places apart) as an external label: it is in no series that a rule sees, and
+#     is added to every alert on its way out. One Prometheus for several regions gives it to the targets instead,
+#     as shown; the rules keep it either way.
 global:
   scrape_interval: {interval}
   scrape_timeout: 5s

@@ -60,7 +60,7 @@ def number(value: float) -> str:
 
 
 def le(metric: Metric, edge: float) -> str:
-    """The matcher of a bucket; ValueError where the histogram has no such edge, so that nothing is interpolated."""
+    """The matcher of a bucket; ValueError where the histogram has no such edge: nothing is interpolated."""
     if edge not in metric.buckets:
         raise ValueError(f"{metric.name} has no bucket that ends at {edge:g}; it has {metric.buckets}")
     return eq("le", edge)

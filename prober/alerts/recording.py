@@ -63,7 +63,7 @@ def seen_down(matcher: str, after: Own) -> str:
 
 
 def down() -> tuple[Recording, ...]:
-    """Who is down. The alerts on outages do not wait for it: other groups of rules are evaluated at other times."""
+    """Who is down. Alerts on outages do not read it: other groups of rules are evaluated at other times."""
     path = seen_down(eq("probe", ProbeName.WEBHOOK), PATH_DOWN_AFTER)
     services = seen_down(f'probe!="{ProbeName.WEBHOOK}"', DOWN_AFTER)
     return (

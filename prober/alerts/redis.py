@@ -34,14 +34,22 @@ def _backlog(name: str, limit: Edge, severity: Severity, pending: str) -> Alert:
         dashboard=Dashboard.REDIS,
         runbook=Runbook(
             means=(
-                f"A queue holds {limit.comparison} {limit.value:g} jobs that are due: {limit.point.verdict} by the "
-                f"guide's row `{limit.point.row}` ({limit.point.action}). Counted are `wait`, `prioritized`, `paused` "
+                f"A queue holds {limit.comparison} {limit.value:g} jobs that are due: {limit.point.verdict} by "
+                "the "
+                f"guide's row `{limit.point.row}` ({limit.point.action}). Counted are `wait`, `prioritized`, "
+                "`paused` "
                 "and what is overdue in `delayed`."
             ),
             look=(
                 _BACKLOG,
                 Look("growing or shrinking, jobs a second", 'deriv(redis_queue_backlog{job="prober"}[10m])'),
-                Look("delay of a message's effect", 'histogram_quantile(0.95, sum by (le) (rate(whatsapp_webhook_processing_seconds_bucket{job="prober"}[10m])))'),
+                Look(
+                    "delay of a message's effect",
+                    (
+                        "histogram_quantile(0.95, sum by (le) "
+                        '(rate(whatsapp_webhook_processing_seconds_bucket{job="prober"}[10m])))'
+                    ),
+                ),
             ),
             causes=(
                 "Workers are stuck, gone, or paused (`bull:QUEUE:meta` has `paused`).",
@@ -52,8 +60,7 @@ def _backlog(name: str, limit: Edge, severity: Severity, pending: str) -> Alert:
             advice=recommendations(limit.point),
             false_alarms=("A nightly job that puts thousands in at once and is through within minutes.",),
         ),
-    )  # fmt: skip
-
+    )
 
 
 ALERTS: tuple[Alert, ...] = (
@@ -64,15 +71,20 @@ ALERTS: tuple[Alert, ...] = (
         Dashboard.REDIS,
         what="Redis",
         means=(
-            "Redis does not answer, refuses writes, or cannot be reached. Queues stand still; as deployed webhooks "
-            "still get their 200, and races go on. The guide watches `up` of an exporter, which says that the exporter "
+            "Redis does not answer, refuses writes, or cannot be reached. Queues stand still; as deployed "
+            "webhooks "
+            "still get their 200, and races go on. The guide watches `up` of an exporter, which says that the "
+            "exporter "
             "lives; this is what our own ping, write, read and delete say."
         ),
         look=(Look("memory before it went", 'redis_memory_used_bytes{job="prober"}'),),
         causes=(
             "The process is gone: out of memory (kernel log), a crash, a deployment.",
             "It is frozen or swapping: `timeout` and not `refused`.",
-            "It reads its data after a start (`loading`), or cannot save its snapshot (`misconf`: the disk is full).",
+            (
+                "It reads its data after a start (`loading`), or cannot save its snapshot (`misconf`: the disk "
+                "is full)."
+            ),
             "It became a replica (`readonly`): a failover that the address does not follow.",
         ),
         do=(
@@ -112,9 +124,16 @@ ALERTS: tuple[Alert, ...] = (
         ),
         dashboard=Dashboard.REDIS,
         runbook=Runbook(
-            means="A queue grows without a break. With few customers that is long before it has 100 jobs (the guide's warning).",
+            means=(
+                "A queue grows without a break. With few customers that is long before it has 100 jobs (the "
+                "guide's warning)."
+            ),
             look=(_BACKLOG, Look("lost messages", 'prober_open_violations{job="prober",kind="lost_message"}')),
-            causes=("Workers hang or are gone.", "The queue is paused.", "One job blocks all (a lock, a call without a timeout)."),
+            causes=(
+                "Workers hang or are gone.",
+                "The queue is paused.",
+                "One job blocks all (a lock, a call without a timeout).",
+            ),
             do=("Restart the workers. See in their log which job was the last.",),
             advice=(WORKERS,),
             false_alarms=("A steady peak that is just being met: it shrinks again within minutes.",),
@@ -130,13 +149,24 @@ ALERTS: tuple[Alert, ...] = (
         summary="Redis {{ $labels.operation }}: p99 {{ $value | humanizeDuration }}",
         description=(
             "99 % of our {{ $labels.operation }} operations of the last 5 minutes took up to "
-            f"{{{{ $value | humanizeDuration }}}}; the guide's budget for a queue operation is < {_SLOW * 1000:g} ms."
+            f"{{{{ $value | humanizeDuration }}}}; the guide's budget for a queue operation is < "
+            f"{_SLOW * 1000:g} ms."
         ),
         dashboard=Dashboard.REDIS,
         runbook=Runbook(
-            means=f"The probe's own operations on one small key are slower than the guide's budget ({_SLOW * 1000:g} ms, p99).",
-            look=(Look("by operation", of(REDIS_OPERATION, suffix="_bucket")), Look("what Redis itself calls slow", "redis-cli SLOWLOG GET 10")),
-            causes=("A long command (KEYS, a big Lua script) blocks all others.", "Saving to a slow disk; swapping.", "The network."),
+            means=(
+                "The probe's own operations on one small key are slower than the guide's budget "
+                f"({_SLOW * 1000:g} ms, p99)."
+            ),
+            look=(
+                Look("by operation", of(REDIS_OPERATION, suffix="_bucket")),
+                Look("what Redis itself calls slow", "redis-cli SLOWLOG GET 10"),
+            ),
+            causes=(
+                "A long command (KEYS, a big Lua script) blocks all others.",
+                "Saving to a slow disk; swapping.",
+                "The network.",
+            ),
             do=("`redis-cli --latency` on the host itself tells the server from the network.",),
             advice=(COMMAND_TIMEOUT,),
             false_alarms=("A prober short of CPU: `ProberLoopLagging`.",),
@@ -150,17 +180,27 @@ ALERTS: tuple[Alert, ...] = (
         at_once="a key that is evicted is gone; there is nothing to wait for",
         summary="Redis evicts keys",
         description=(
-            "{{ $value | humanize }} keys were evicted in the last 10 minutes for want of memory. Jobs of the queues are "
+            "{{ $value | humanize }} keys were evicted in the last 10 minutes for want of memory. Jobs of the "
+            "queues are "
             "keys: what is evicted is lost."
         ),
         dashboard=Dashboard.REDIS,
         runbook=Runbook(
-            means="Redis is at `maxmemory` with a policy that throws keys away. BullMQ needs `maxmemory-policy noeviction`.",
-            look=(Look("memory", 'redis_memory_used_bytes{job="prober"}'), Look("the policy", "redis-cli CONFIG GET maxmemory-policy")),
-            causes=("Finished jobs are kept for ever (`removeOnComplete` is not set).", "A cache shares the instance with the queues."),
+            means=(
+                "Redis is at `maxmemory` with a policy that throws keys away. BullMQ needs `maxmemory-policy "
+                "noeviction`."
+            ),
+            look=(
+                Look("memory", 'redis_memory_used_bytes{job="prober"}'),
+                Look("the policy", "redis-cli CONFIG GET maxmemory-policy"),
+            ),
+            causes=(
+                "Finished jobs are kept for ever (`removeOnComplete` is not set).",
+                "A cache shares the instance with the queues.",
+            ),
             do=("Set `noeviction`, remove finished jobs, give the cache an instance of its own.",),
             false_alarms=("None: with queues in it nothing may be evicted.",),
         ),
     ),
     restarted("RedisRestarted", Service.REDIS, Subject.REDIS, Dashboard.REDIS, what="Redis"),
-)  # fmt: skip
+)

@@ -14,7 +14,9 @@ from prober.web.catalogue.delivery import RACE_DURATION, RACE_OUTCOMES, RACES, W
 from prober.web.catalogue.probing import HEALTH_LIES, KNOWN_VIOLATIONS, ROUTES_MISSING
 
 _RACE = Suite.VENDOR_RACE
-_OUTCOMES = Look("races by outcome", 'sum by (outcome) (increase(vendor_routing_race_outcomes_total{job="prober"}[30m]))')
+_OUTCOMES = Look(
+    "races by outcome", 'sum by (outcome) (increase(vendor_routing_race_outcomes_total{job="prober"}[30m]))'
+)
 _ANSWERS = Look("what each vendor was answered", "prober status; prober evidence RACE-ID")
 
 
@@ -38,9 +40,12 @@ def _win_rate(name: str, limit: Edge, severity: Severity) -> Alert:
         dashboard=Dashboard.RACES,
         runbook=Runbook(
             means=(
-                f"Of the last judged races (`win_rate_window`, 100) less than {limit.value:.0%} had exactly one winner: "
-                f"{limit.point.verdict} by the guide's row `{limit.point.row}`. Each other one is a violation, and the "
-                "first of them has paged as `RaceConditionDetected`; this says how often it happens, and therefore "
+                f"Of the last judged races (`win_rate_window`, 100) less than {limit.value:.0%} had exactly one "
+                "winner: "
+                f"{limit.point.verdict} by the guide's row `{limit.point.row}`. Each other one is a violation, "
+                "and the "
+                "first of them has paged as `RaceConditionDetected`; this says how often it happens, and "
+                "therefore "
                 "wakes nobody by itself. It is silent while race violations are acknowledged."
             ),
             look=(Look("the win rate", of(WIN_RATE)), _OUTCOMES, _ANSWERS),
@@ -67,19 +72,28 @@ def _race_time(name: str, limit: Edge, severity: Severity) -> Alert:
         at_once="three slow races are what is waited for",
         summary=f"races take {{{{ $value | humanizeDuration }}}} on average ({limit.point.verdict})",
         description=(
-            "The races of the last 15 minutes took {{ $value | humanizeDuration }} on average from the release of the "
+            "The races of the last 15 minutes took {{ $value | humanizeDuration }} on average from the release "
+            "of the "
             f"accepts to the last answer; {limit.point.verdict} is {limit.comparison} {limit.value:g} s (guide: "
             f"{limit.point.row}, {limit.point.action}). At least three took longer than that."
         ),
         dashboard=Dashboard.RACES,
         runbook=Runbook(
             means=(
-                f"Vendors wait long for an answer: the mean over 15 minutes is {limit.comparison} {limit.value:g} s, "
-                f"{limit.point.verdict} by the guide's row `{limit.point.row}` ({limit.point.action}). At one race a "
+                f"Vendors wait long for an answer: the mean over 15 minutes is {limit.comparison} "
+                f"{limit.value:g} s, "
+                f"{limit.point.verdict} by the guide's row `{limit.point.row}` ({limit.point.action}). At one "
+                "race a "
                 "minute that is fifteen races; one slow one never fires it."
             ),
             look=(
-                Look("each vendor's answer time", 'histogram_quantile(0.95, sum by (le) (rate(vendor_routing_response_time_seconds_bucket{job="prober"}[15m])))'),
+                Look(
+                    "each vendor's answer time",
+                    (
+                        "histogram_quantile(0.95, sum by (le) "
+                        '(rate(vendor_routing_response_time_seconds_bucket{job="prober"}[15m])))'
+                    ),
+                ),
                 Look("sessions that wait for a lock", 'db_lock_waiters{job="prober"}'),
                 Look("the oldest transaction", 'db_longest_transaction_seconds{job="prober"}'),
             ),
@@ -91,7 +105,7 @@ def _race_time(name: str, limit: Edge, severity: Severity) -> Alert:
             advice=recommendations(limit.point),
             false_alarms=("A slow network between prober and target.",),
         ),
-    )  # fmt: skip
+    )
 
 
 _NO_ANSWER = any_of("outcome", RaceOutcome.UNAVAILABLE, RaceOutcome.UNKNOWN)
@@ -113,15 +127,22 @@ ALERTS: tuple[Alert, ...] = (
         at_once="three races without an answer, and none with one, are what is waited for",
         summary="no vendor can accept an order",
         description=(
-            "{{ $value | humanize }} races of the last 15 minutes ended without an answer (5xx, reset, timeout), and "
+            "{{ $value | humanize }} races of the last 15 minutes ended without an answer (5xx, reset, "
+            "timeout), and "
             "none with a winner: vendors cannot accept orders."
         ),
         dashboard=Dashboard.RACES,
         runbook=Runbook(
             means="Every accept of the last races failed. Orders are offered, and nobody can take them.",
             look=(_OUTCOMES, _ANSWERS, Look("what else is down", 'job:prober_down:bool{job="prober"} == 1')),
-            causes=("The routing part of the application is down or its routes are missing.", "Its pool of sessions is used up."),
-            do=("`prober doctor` walks the routing routes too.", "See the application's log for the run id in `X-Synthetic-Probe`."),
+            causes=(
+                "The routing part of the application is down or its routes are missing.",
+                "Its pool of sessions is used up.",
+            ),
+            do=(
+                "`prober doctor` walks the routing routes too.",
+                "See the application's log for the run id in `X-Synthetic-Probe`.",
+            ),
             false_alarms=("The bearer token of the config has expired (401, 403): `prober doctor` says so.",),
         ),
     ),
@@ -133,13 +154,15 @@ ALERTS: tuple[Alert, ...] = (
         pending="5m",
         summary="too many races without a verdict: there is no win rate",
         description=(
-            "{{ $value | humanize }} of the last races ended without a verdict, more than max_unjudged allows; the win "
+            "{{ $value | humanize }} of the last races ended without a verdict, more than max_unjudged allows; "
+            "the win "
             "rate is absent, so whether exactly one vendor wins is not known."
         ),
         dashboard=Dashboard.RACES,
         runbook=Runbook(
             means=(
-                "Races are run, but cannot be judged: `unavailable`, `setup_failed`, `rate_limited` or `unknown`. They "
+                "Races are run, but cannot be judged: `unavailable`, `setup_failed`, `rate_limited` or "
+                "`unknown`. They "
                 "are counted and stay out of the win rate; with more than `max_unjudged` of them it is absent."
             ),
             look=(_OUTCOMES, _ANSWERS),
@@ -161,12 +184,16 @@ ALERTS: tuple[Alert, ...] = (
         pending="20s",
         summary="the route {{ $labels.route }} answers 404",
         description=(
-            "The contract's route {{ $labels.route }} answers 404, while the health pages may say that all is well. "
+            "The contract's route {{ $labels.route }} answers 404, while the health pages may say that all is "
+            "well. "
             "{{ if eq $value 1.0 }}All live probers see it.{{ end }}"
         ),
         dashboard=Dashboard.OVERVIEW,
         runbook=Runbook(
-            means="A route of the contract is not there. The process lives, its health pages may be green, and nobody can order.",
+            means=(
+                "A route of the contract is not there. The process lives, its health pages may be green, and "
+                "nobody can order."
+            ),
             look=(Look("which routes", of(ROUTES_MISSING) + " == 1"), Look("the answer itself", "prober doctor")),
             causes=("A deployment that failed to load its routes.", "A proxy that sends the path elsewhere."),
             do=("Roll back or restart; compare the answer of the application with that of the proxy.",),
@@ -182,17 +209,24 @@ ALERTS: tuple[Alert, ...] = (
         pending="30s",
         summary="{{ $labels.page }} claims health while a service is down",
         description=(
-            "The page {{ $labels.page }} says healthy while our own probes see a service down ({{ $value | humanize }} = "
+            "The page {{ $labels.page }} says healthy while our own probes see a service down ({{ $value | "
+            "humanize }} = "
             "as all live probers see it). Whoever routes by that page sends traffic to a broken instance."
         ),
         dashboard=Dashboard.OVERVIEW,
         runbook=Runbook(
-            means="A health page says that all is well, and our own probes see Redis or PostgreSQL down at that time.",
-            look=(Look("which pages", of(HEALTH_LIES) + " == 1"), Look("what is down", 'prober_outage{job="prober"} == 1')),
+            means=(
+                "A health page says that all is well, and our own probes see Redis or PostgreSQL down at that "
+                "time."
+            ),
+            look=(
+                Look("which pages", of(HEALTH_LIES) + " == 1"),
+                Look("what is down", 'prober_outage{job="prober"} == 1'),
+            ),
             causes=("As deployed `/health/detailed` and `/health/monitor` answer 200 with PostgreSQL down.",),
             do=("Mend the outage first. Then let balancers ask a page that tells the truth (`/health/ready`).",),
             advice=recommendations(edge(Suite.DB_RESTART, Measure.RECOVERY_TIME, "10-30s").point)[1:2],
             false_alarms=("The prober's own way to Redis or PostgreSQL is broken, and the application's is not.",),
         ),
     ),
-)  # fmt: skip
+)

@@ -44,7 +44,8 @@ def index_text() -> str:
             continue
         lines += [f"## {file.name}", "", "| alert | severity | says |", "|---|---|---|"]
         lines += [
-            f"| [{alert.name}]({alert.name}.md) | {_who(alert)} | {_plain(alert.summary)} |" for alert in file.alerts
+            f"| [{alert.name}]({alert.name}.md) | {_who(alert)} | {_plain(alert.summary)} |"
+            for alert in file.alerts
         ]
         lines.append("")
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -87,7 +88,8 @@ def _recommendation(each: Recommendation) -> str:
 
 def _silence(alert: Alert) -> str:
     command = (
-        f"`amtool silence add alertname={alert.name} --duration=2h --comment='…'`, with `region=…` where there are "
+        f"`amtool silence add alertname={alert.name} --duration=2h --comment='…'`, with `region=…` where there "
+        "are "
         "several. A silence is for one alert and a short time."
     )
     own = alert.runbook.silence

@@ -17,8 +17,13 @@ def _verdict(name: str, verdict: Verdict, severity: Severity) -> Alert:
     return Alert(
         name=name,
         expr=(
-            over("max", f"{judged}\n  and on (job, region, instance, suite, scenario) {fresh}",
-                 "suite", "scenario", "measure")
+            over(
+                "max",
+                f"{judged}\n  and on (job, region, instance, suite, scenario) {fresh}",
+                "suite",
+                "scenario",
+                "measure",
+            )
             + f" == {RANK[verdict]}"
         ),
         severity=severity,
@@ -29,14 +34,17 @@ def _verdict(name: str, verdict: Verdict, severity: Severity) -> Alert:
         summary=f"{{{{ $labels.suite }}}} {{{{ $labels.scenario }}}}: {{{{ $labels.measure }}}} is {verdict}",
         description=(
             f"The last run of {{{{ $labels.suite }}}} {{{{ $labels.scenario }}}} found {{{{ $labels.measure }}}} "
-            f"{verdict} by the guide's breaking points (verdict {{{{ $value | humanize }}}}). It ended within the last "
+            f"{verdict} by the guide's breaking points (verdict {{{{ $value | humanize }}}}). It ended within "
+            "the last "
             "week."
         ),
         dashboard=Dashboard.SUITES,
         runbook=Runbook(
             means=(
-                f"A suite that was run on purpose, or by schedule, measured something that the guide calls {verdict}: "
-                "what happens when Redis or PostgreSQL fail can only be measured that way. It wakes nobody: drills and "
+                "A suite that was run on purpose, or by schedule, measured something that the guide calls "
+                f"{verdict}: "
+                "what happens when Redis or PostgreSQL fail can only be measured that way. It wakes nobody: "
+                "drills and "
                 "load run outside of production."
             ),
             look=(
@@ -45,10 +53,12 @@ def _verdict(name: str, verdict: Verdict, severity: Severity) -> Alert:
             ),
             causes=("The results file names the row, and the advice that applies.",),
             do=("Follow the advice of the report; run the scenario again to see it gone.",),
-            false_alarms=("A run on a busy or smaller machine; one that was interrupted has `ending` not `complete`.",),
+            false_alarms=(
+                "A run on a busy or smaller machine; one that was interrupted has `ending` not `complete`.",
+            ),
             silence="It ends with the next good run of the same scenario, or after a week.",
         ),
-    )  # fmt: skip
+    )
 
 
 _DRILLS = any_of("suite", Suite.REDIS_FAILURE, Suite.DB_RESTART)
@@ -64,14 +74,19 @@ ALERTS: tuple[Alert, ...] = (
         keeps=("suite",),
         at_once="it holds back what the drill breaks, and has to be there before",
         summary="a drill runs: {{ $labels.suite }}",
-        description="The drill {{ $labels.suite }} runs ({{ $value | humanize }}): what it breaks on purpose pages nobody.",
+        description=(
+            "The drill {{ $labels.suite }} runs ({{ $value | humanize }}): what it breaks on purpose pages nobody."
+        ),
         dashboard=Dashboard.SUITES,
         runbook=Runbook(
-            means="A drill breaks Redis or PostgreSQL on purpose. This is sent to nobody; it holds back outages and what follows, never violations.",
+            means=(
+                "A drill breaks Redis or PostgreSQL on purpose. This is sent to nobody; it holds back outages "
+                "and what follows, never violations."
+            ),
             look=(Look("which", of(SUITE_RUNNING) + " == 1"),),
             causes=("Somebody runs `prober drill …`, or the schedule does.",),
             do=("Nothing. Ctrl-C ends a drill and mends what it broke.",),
             false_alarms=("None: it ends with the process of the drill, however that ends.",),
         ),
     ),
-)  # fmt: skip
+)

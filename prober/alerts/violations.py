@@ -19,9 +19,12 @@ MARK = {"violation": "true"}
 RACE_KINDS = tuple(kind for kind in RaceOutcome if kind in RACE_VIOLATIONS)
 
 _SILENCE = (
-    "`prober ack ID --reason …` (or the kind instead of an id) is the better silence: it is kept with its reason, is "
-    "shown as known on the status page, and expires by itself; the alert then pages again if the violation is still "
-    "within its hold. Without it the alert ends `violation_hold` (4 h as shipped) after the violation was last seen."
+    "`prober ack ID --reason …` (or the kind instead of an id) is the better silence: it is kept with its "
+    "reason, is "
+    "shown as known on the status page, and expires by itself; the alert then pages again if the violation is "
+    "still "
+    "within its hold. Without it the alert ends `violation_hold` (4 h as shipped) after the violation was last "
+    "seen."
 )
 _EVIDENCE = Look("each of them, with its evidence", "prober status; prober evidence ID")
 
@@ -49,8 +52,10 @@ def _violation(
         marks=MARK,
         summary=f"{what}: {{{{ $labels.kind }}}}",
         description=(
-            "{{ $value | humanize }} open violations of kind {{ $labels.kind }}. A correct system never does this, "
-            "whatever else is broken. The evidence of each is kept: prober status, prober evidence ID. It pages until "
+            "{{ $value | humanize }} open violations of kind {{ $labels.kind }}. A correct system never does "
+            "this, "
+            "whatever else is broken. The evidence of each is kept: prober status, prober evidence ID. It pages "
+            "until "
             "it is acknowledged (prober ack), or violation_hold after it was last seen."
         ),
         dashboard=dashboard,
@@ -81,13 +86,18 @@ ALERTS: tuple[Alert, ...] = (
         "an order was not won by exactly one vendor",
         means=(
             "In a synthetic race not exactly one vendor won, by the answers and by the rows: `multiple_winners`; "
-            "`phantom_winner` (told it won, the database says another); `late_winner`; `not_idempotent` (the winner "
-            "asked again and was told otherwise); `split_order` (two routings of one order, two winners); `no_winner`. "
+            "`phantom_winner` (told it won, the database says another); `late_winner`; `not_idempotent` (the "
+            "winner "
+            "asked again and was told otherwise); `split_order` (two routings of one order, two winners); "
+            "`no_winner`. "
             "Real orders meet the same code. The guide's expression (`races - win rate > 0`) is above 0 on every "
             "healthy system that has run two races; here open violations are counted."
         ),
         causes=(
-            "Nothing in the database refuses a second winner (no unique index), and two accepts met between look and write.",
+            (
+                "Nothing in the database refuses a second winner (no unique index), and two accepts met between "
+                "look and write."
+            ),
             "A deployment took the lock or the transaction away.",
             "`split_order`: as deployed nothing keeps two routings of one order apart.",
         ),
@@ -97,7 +107,8 @@ ALERTS: tuple[Alert, ...] = (
         ),
         advice=_ONE_WINNER,
         false_alarms=(
-            "None is known: answers that are lost or unclear never convict. If the evidence does not convince, keep "
+            "None is known: answers that are lost or unclear never convict. If the evidence does not convince, "
+            "keep "
             "it and report it as a fault of prober.",
         ),
     ),
@@ -108,7 +119,8 @@ ALERTS: tuple[Alert, ...] = (
         Dashboard.WEBHOOK,
         "one webhook took effect more than once",
         means=(
-            "The same message (one `MessageSid`), sent again as Twilio does, took effect twice: a customer's order "
+            "The same message (one `MessageSid`), sent again as Twilio does, took effect twice: a customer's "
+            "order "
             "may be placed twice."
         ),
         causes=(
@@ -126,8 +138,10 @@ ALERTS: tuple[Alert, ...] = (
         Dashboard.WEBHOOK,
         "an accepted webhook was lost",
         means=(
-            "A webhook was answered 2xx and its effect had not appeared by `processing_deadline`, time in which Redis "
-            "or the database were down not counted. The customer thinks the order is placed, and nobody has it. One "
+            "A webhook was answered 2xx and its effect had not appeared by `processing_deadline`, time in which "
+            "Redis "
+            "or the database were down not counted. The customer thinks the order is placed, and nobody has it. "
+            "One "
             "that appears after all is counted in `whatsapp_webhook_late_total`, and `MessagesLate` tells."
         ),
         causes=(
@@ -150,8 +164,10 @@ ALERTS: tuple[Alert, ...] = (
         Dashboard.WEBHOOK,
         "the webhook took a message that it must refuse",
         means=(
-            "A message with a wrong signature (`forged_accepted`), with none (`unsigned_accepted`), or one recorded "
-            "earlier (`replay_accepted`) was accepted. Whoever knows the address can place orders in anybody's name."
+            "A message with a wrong signature (`forged_accepted`), with none (`unsigned_accepted`), or one "
+            "recorded "
+            "earlier (`replay_accepted`) was accepted. Whoever knows the address can place orders in anybody's "
+            "name."
         ),
         causes=(
             "The check of signatures was switched off (a debug setting, a route without the middleware).",
@@ -159,9 +175,14 @@ ALERTS: tuple[Alert, ...] = (
         ),
         do=(
             "Roll back the last deployment, or let only Twilio's addresses through until it is mended.",
-            "Look in the log for messages that Twilio did not send (their `MessageSid` is unknown to its console).",
+            (
+                "Look in the log for messages that Twilio did not send (their `MessageSid` is unknown to its "
+                "console)."
+            ),
         ),
-        false_alarms=("`replay_accepted`: the contract says that the target has replay protection, and it has none.",),
+        false_alarms=(
+            "`replay_accepted`: the contract says that the target has replay protection, and it has none.",
+        ),
     ),
     Alert(
         name="MessagesLate",
@@ -171,14 +192,21 @@ ALERTS: tuple[Alert, ...] = (
         at_once="a late message is counted when it has arrived; there is nothing to wait for",
         summary="{{ $value | humanize }} webhooks took effect after their deadline",
         description=(
-            "{{ $value | humanize }} webhooks took effect in the last 30 minutes after processing_deadline had passed. "
+            "{{ $value | humanize }} webhooks took effect in the last 30 minutes after processing_deadline had "
+            "passed. "
             "If MessageLost has paged for them: they were late, and not lost."
         ),
         dashboard=Dashboard.WEBHOOK,
         runbook=Runbook(
             means="Accepted messages took effect, but after `processing_deadline` (60 s as shipped).",
             look=(
-                Look("delay of the effect", 'histogram_quantile(0.95, sum by (le) (rate(whatsapp_webhook_processing_seconds_bucket{job="prober"}[30m])))'),
+                Look(
+                    "delay of the effect",
+                    (
+                        "histogram_quantile(0.95, sum by (le) "
+                        '(rate(whatsapp_webhook_processing_seconds_bucket{job="prober"}[30m])))'
+                    ),
+                ),
                 Look("backlog", 'max by (queue) (redis_queue_backlog{job="prober"})'),
             ),
             causes=("Workers are too few or stuck.", "An outage is being worked off."),
@@ -187,4 +215,4 @@ ALERTS: tuple[Alert, ...] = (
             false_alarms=("A `processing_deadline` that is shorter than processing takes here.",),
         ),
     ),
-)  # fmt: skip
+)

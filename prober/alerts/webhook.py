@@ -29,13 +29,11 @@ LATENCY_EDGES = (_SLOWER.value, _SLOW.value, _SATURATED.value)
 
 ERRORS = eq("slo", "errors")
 _P99 = of(WEBHOOK_DURATION, 'quantile="0.99"')
-_ERRORS = Look(
-    "which errors", 'sum by (reason) (increase(whatsapp_webhook_errors_total{job="prober"}[10m]))'
-)
+_ERRORS = Look("which errors", 'sum by (reason) (increase(whatsapp_webhook_errors_total{job="prober"}[10m]))')
 _PHASES = Look(
     "in which phase the time goes", 'sum by (phase) (rate(whatsapp_webhook_phase_seconds_sum{job="prober"}[5m]))'
 )
-_OUTAGES = Look("what else is down", "job:prober_down:bool{job=\"prober\"} == 1")
+_OUTAGES = Look("what else is down", 'job:prober_down:bool{job="prober"} == 1')
 _DOCTOR = "`prober doctor` walks the contract step by step and says which step fails, and which setting mends it."
 
 
@@ -63,13 +61,17 @@ def _latency(name: str, limit: Edge, severity: Severity, pending: str, what: str
         runbook=Runbook(
             means=(
                 f"The p99 of the synthetic webhooks over five minutes is {limit.comparison} {limit.value:g} s: "
-                f"{limit.point.verdict} by the guide's row `{limit.point.row}` ({limit.point.action}). At 6 messages "
+                f"{limit.point.verdict} by the guide's row `{limit.point.row}` ({limit.point.action}). At 6 "
+                "messages "
                 "a minute the p99 of five minutes is its slowest answer, therefore three slow ones are asked for "
                 "beside it. Webhooks that were never answered count with their timeout."
             ),
             look=(Look("the quantiles", of(WEBHOOK_DURATION, 'quantile=~"0.5|0.95|0.99"')), _PHASES, _OUTAGES),
             causes=(
-                "The database is slow or short of sessions: `db_connection_pool_usage`, `db_longest_transaction_seconds`.",
+                (
+                    "The database is slow or short of sessions: `db_connection_pool_usage`, "
+                    "`db_longest_transaction_seconds`."
+                ),
                 "More comes in than is worked off: `redis_queue_backlog` grows.",
                 "The event loop of the application is blocked, or one of its processes is sick.",
             ),
@@ -108,9 +110,12 @@ def _error_rate(name: str, limit: Edge, severity: Severity, window: str, what: s
         dashboard=Dashboard.WEBHOOK,
         runbook=Runbook(
             means=(
-                f"The share of synthetic webhooks that failed over {window} is {limit.comparison} {limit.value:.1%}: "
-                f"{limit.point.verdict} by the guide's row `{limit.point.row}` ({limit.point.action}). The endpoint "
-                "is up, but not for everybody. One run of each interval is counted, so that an outage, during which "
+                f"The share of synthetic webhooks that failed over {window} is {limit.comparison} "
+                f"{limit.value:.1%}: "
+                f"{limit.point.verdict} by the guide's row `{limit.point.row}` ({limit.point.action}). The "
+                "endpoint "
+                "is up, but not for everybody. One run of each interval is counted, so that an outage, during "
+                "which "
                 "ten times as many are sent, weighs no more than it lasted."
             ),
             look=(_ERRORS, Look("the share over time", of(f"{BAD_RATIO}10m", ERRORS)), _OUTAGES),
@@ -130,12 +135,16 @@ def _throughput(name: str, limit: Edge, severity: Severity) -> Alert:
     fresh = f"(time() - {held(of(SUITE_AT, eq('suite', _LOAD)))} < {number(FRESH_SUITE.value)})"
     matchers = (eq("suite", _LOAD), eq("measure", Measure.RPS))
     expr = (
-        over("min", f"{held(of(SUITE_RESULT, *matchers))}\n"
-             f"  and on (job, region, instance, suite, scenario) {fresh}\n"
-             f"  and on (job, region, instance, suite, scenario) {held(of(SUITE_VERDICT, *matchers))} >= 0",
-             "suite", "scenario")
+        over(
+            "min",
+            f"{held(of(SUITE_RESULT, *matchers))}\n"
+            f"  and on (job, region, instance, suite, scenario) {fresh}\n"
+            f"  and on (job, region, instance, suite, scenario) {held(of(SUITE_VERDICT, *matchers))} >= 0",
+            "suite",
+            "scenario",
+        )
         + f" {worse(limit)}"
-    )  # fmt: skip
+    )
     return Alert(
         name=name,
         expr=expr,
@@ -153,11 +162,15 @@ def _throughput(name: str, limit: Edge, severity: Severity) -> Alert:
         dashboard=Dashboard.SUITES,
         runbook=Runbook(
             means=(
-                f"The newest verdict of `prober load` on throughput is {limit.comparison} {limit.value:g} requests a "
-                f"second: {limit.point.verdict} by the guide's row `{limit.point.row}` ({limit.point.action}). The "
-                "guide's expression watches the rate of webhooks that are sent; a prober sends 6 a minute and knows "
+                f"The newest verdict of `prober load` on throughput is {limit.comparison} {limit.value:g} "
+                "requests a "
+                f"second: {limit.point.verdict} by the guide's row `{limit.point.row}` ({limit.point.action}). "
+                "The "
+                "guide's expression watches the rate of webhooks that are sent; a prober sends 6 a minute and "
+                "knows "
                 "nothing of capacity by that, so the last load result is judged, for a week. Load runs outside of "
-                "production only, so this never wakes anybody. A run that was rate limited, or whose own generator "
+                "production only, so this never wakes anybody. A run that was rate limited, or whose own "
+                "generator "
                 "was the limit, has no verdict and does not fire."
             ),
             look=(
@@ -187,17 +200,23 @@ def _certificate(name: str, limit: Own, severity: Severity) -> Alert:
         severity=severity,
         subject=Subject.WEBHOOK,
         pending="15m",
-        summary="the webhook's certificate ends in {{ $value | printf \"%.1f\" }} days",
+        summary='the webhook\'s certificate ends in {{ $value | printf "%.1f" }} days',
         description=(
-            "The certificate that the webhook endpoint presents ends in {{ $value | printf \"%.1f\" }} days; this "
+            'The certificate that the webhook endpoint presents ends in {{ $value | printf "%.1f" }} days; this '
             f"fires below {limit.value:g}. From then on Twilio delivers nothing."
         ),
         dashboard=Dashboard.WEBHOOK,
         runbook=Runbook(
-            means="The certificate seen by the webhook probe ends soon. When it has ended every webhook fails at once.",
+            means=(
+                "The certificate seen by the webhook probe ends soon. When it has ended every webhook fails at "
+                "once."
+            ),
             look=(
                 Look("when it ends", of(TLS_NOT_AFTER)),
-                Look("what is presented", "openssl s_client -connect HOST:443 -servername HOST </dev/null | openssl x509 -noout -dates"),
+                Look(
+                    "what is presented",
+                    "openssl s_client -connect HOST:443 -servername HOST </dev/null | openssl x509 -noout -dates",
+                ),
             ),
             causes=(
                 "Renewal fails (DNS, port 80, quota of the authority).",
@@ -206,7 +225,7 @@ def _certificate(name: str, limit: Own, severity: Severity) -> Alert:
             do=("Renew it, reload the server, and see the gauge rise with the next probe.",),
             false_alarms=("Several servers behind one name, of which one has the old certificate: that is none.",),
         ),
-    )  # fmt: skip
+    )
 
 
 _WEBHOOK = eq("probe", ProbeName.WEBHOOK)
@@ -225,14 +244,17 @@ ALERTS: tuple[Alert, ...] = (
         at_once="how long it has lasted is in the expression",
         summary="the webhook path has been down for {{ $value | humanizeDuration }}",
         description=(
-            "No synthetic webhook has been taken for {{ $value | humanizeDuration }}, as at least half of the live "
-            f"probers see it; this fires from {PATH_DOWN_AFTER.value:g} s on. Messages of customers are refused or "
+            "No synthetic webhook has been taken for {{ $value | humanizeDuration }}, as at least half of the "
+            "live "
+            f"probers see it; this fires from {PATH_DOWN_AFTER.value:g} s on. Messages of customers are refused "
+            "or "
             "wait as well."
         ),
         dashboard=Dashboard.WEBHOOK,
         runbook=Runbook(
             means=(
-                "The webhook endpoint does not do what the contract says: no answer, a 5xx, a refusal, a 404. Orders "
+                "The webhook endpoint does not do what the contract says: no answer, a 5xx, a refusal, a 404. "
+                "Orders "
                 "cannot come in. Twilio repeats for at most 15 s; what is refused for longer is gone."
             ),
             look=(
@@ -242,7 +264,10 @@ ALERTS: tuple[Alert, ...] = (
                 Look("the exact beginning, the first answers", "prober evidence OUTAGE-ID"),
             ),
             causes=(
-                "The application is down, restarting, or cut off by its proxy (`refused`, `reset`, `server_error`).",
+                (
+                    "The application is down, restarting, or cut off by its proxy (`refused`, `reset`, "
+                    "`server_error`)."
+                ),
                 "It hangs (`timeout`): a frozen database holds every request for 15 s and more.",
                 "Routes are missing after a deployment (`unexpected_status` 404): `RoutesMissing` tells as well.",
                 "Signature or HTTPS header of the contract changed (403).",
@@ -253,7 +278,10 @@ ALERTS: tuple[Alert, ...] = (
                 "After it is back: `whatsapp_webhook_lost_total` says whether accepted messages were lost.",
             ),
             false_alarms=(
-                "The way from the prober to the target is broken, and Twilio's is not: compare from another place.",
+                (
+                    "The way from the prober to the target is broken, and Twilio's is not: compare from another "
+                    "place."
+                ),
                 "The auth token or public URL in the prober's config is old: `prober doctor` says so.",
             ),
         ),
@@ -261,8 +289,12 @@ ALERTS: tuple[Alert, ...] = (
     _latency("WebhookLatencyElevated", _SLOWER, Severity.WARNING, "2m", "warning"),
     _latency("HighWebhookLatency", _SLOW, Severity.CRITICAL, "", "critical"),
     _latency("WebhookQueueSaturation", _SATURATED, Severity.CRITICAL, "", "queue saturation"),
-    _error_rate("WebhookErrorRateElevated", edge(_LOAD, Measure.ERROR_RATE, "0.1-1%"), Severity.WARNING, "6h", "warning"),
-    _error_rate("WebhookErrorRateHigh", edge(_LOAD, Measure.ERROR_RATE, "1-5%"), Severity.CRITICAL, "1h", "critical"),
+    _error_rate(
+        "WebhookErrorRateElevated", edge(_LOAD, Measure.ERROR_RATE, "0.1-1%"), Severity.WARNING, "6h", "warning"
+    ),
+    _error_rate(
+        "WebhookErrorRateHigh", edge(_LOAD, Measure.ERROR_RATE, "1-5%"), Severity.CRITICAL, "1h", "critical"
+    ),
     _error_rate("WebhookUnstable", edge(_LOAD, Measure.ERROR_RATE, "> 5%"), Severity.CRITICAL, "10m", "unstable"),
     *burn_rate.ALERTS,
     _throughput("WebhookThroughputReduced", edge(_LOAD, Measure.RPS, "100-500"), Severity.WARNING),
@@ -275,7 +307,8 @@ ALERTS: tuple[Alert, ...] = (
         pending="1m",
         summary="the target answers our webhooks with 429",
         description=(
-            "{{ $value | humanize }} synthetic webhooks of the last 10 minutes were refused with 429. Until that ends "
+            "{{ $value | humanize }} synthetic webhooks of the last 10 minutes were refused with 429. Until "
+            "that ends "
             "the prober does not know whether webhooks work, and sends less, as it is asked to."
         ),
         dashboard=Dashboard.WEBHOOK,
@@ -285,11 +318,17 @@ ALERTS: tuple[Alert, ...] = (
                 "blind meanwhile. The prober itself stays within half of `target.rate_limit`."
             ),
             look=(
-                Look("answers by code", 'sum by (code) (increase(whatsapp_webhook_requests_total{job="prober"}[10m]))'),
+                Look(
+                    "answers by code",
+                    'sum by (code) (increase(whatsapp_webhook_requests_total{job="prober"}[10m]))',
+                ),
                 Look("our own pace", 'sum (rate(whatsapp_webhook_requests_total{job="prober"}[5m])) * 60'),
             ),
             causes=(
-                "Something else sends from the same address: another prober, a load test, customers behind one NAT.",
+                (
+                    "Something else sends from the same address: another prober, a load test, customers behind "
+                    "one NAT."
+                ),
                 "`target.rate_limit` in the config is higher than what the target allows.",
                 "The limit counts a proxy's address for everybody: then real messages are refused as well!",
             ),
@@ -302,5 +341,4 @@ ALERTS: tuple[Alert, ...] = (
     ),
     _certificate("TlsCertificateEnding", CERTIFICATE_SOON, Severity.WARNING),
     _certificate("TlsCertificateEndingNow", CERTIFICATE_NOW, Severity.CRITICAL),
-)  # fmt: skip
-
+)

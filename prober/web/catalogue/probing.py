@@ -87,7 +87,7 @@ PROBE_RUNS = Metric(
 PROBE_SAMPLES = _by_probe(
     "prober_probe_samples_total",
     Kind.COUNTER,
-    "One run of each interval, whatever the pace: what error rates are made of; `unknown` is a 429 or our own fault.",
+    "One run of each interval, whatever the pace, for error rates; `unknown` is a 429 or a fault of ours.",
     of.SAMPLE_RESULT,
 )
 PROBE_SKIPPED = _by_probe(
