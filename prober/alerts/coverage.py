@@ -294,8 +294,8 @@ _HEAD = """\
 # What the guide asks for, and what answers it
 
 Written by `python -m prober.alerts`; do not edit. Each line of the operators' guide that asks for a metric, an
-alert, a threshold or a scenario; what answers it here; and why it differs, where it does. The thresholds themselves
-are in [breaking-points.md](breaking-points.md), the metrics in [metrics.md](metrics.md), the alerts in
+alert, a threshold or a scenario; what answers it here; and why it differs, where it does. The thresholds are in
+[breaking-points.md](breaking-points.md), the metrics in [metrics.md](metrics.md), the alerts in
 [runbooks](runbooks/README.md).
 """
 

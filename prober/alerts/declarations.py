@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from prober.alerts import database, prober_itself, recording, redis, routing, suites, violations, webhook
+from prober.alerts import (
+    database,
+    prober_itself,
+    prober_writing,
+    recording,
+    redis,
+    routing,
+    suites,
+    violations,
+    webhook,
+)
 from prober.alerts.alert import Alert, Recording
 
 
@@ -21,21 +31,17 @@ class RuleFile:
 FILES: tuple[RuleFile, ...] = (
     RuleFile(
         "recording",
-        (
-            *recording.quantiles(),
-            *recording.slow_answers(webhook.LATENCY_EDGES),
-            *recording.down(),
-            *recording.bad_ratios(),
-        ),
+        (*recording.quantiles(), *recording.slow_answers(webhook.LATENCY_EDGES), *recording.down()),
         (),
     ),
     RuleFile("violations", (), violations.ALERTS),
     RuleFile("webhook", (), webhook.ALERTS),
+    RuleFile("budgets", recording.bad_ratios(), (*webhook.ERROR_RATES, *burn_rate.ALERTS)),
     RuleFile("routing", (), routing.ALERTS),
     RuleFile("redis", (), redis.ALERTS),
     RuleFile("database", (), database.ALERTS),
     RuleFile("suites", (), suites.ALERTS),
-    RuleFile("prober", (), prober_itself.ALERTS),
+    RuleFile("prober", (), (*prober_itself.ALERTS, *prober_writing.ALERTS)),
 )
 
 ALERTS: tuple[Alert, ...] = tuple(alert for file in FILES for alert in file.alerts)

@@ -31,15 +31,14 @@ Written by `python -m prober.alerts`, the measured part by `make alerting`; do n
 
 To use them: copy `alerts/` to Prometheus and Alertmanager, name the job `prober`, give `region`, put the
 secrets in place, and write your own addresses into the links: `python -m prober.alerts --grafana URL
---runbooks URL DIRECTORY`.
-`prober demo` runs all of it, and prints each page as on-call would read it.
+--runbooks URL DIRECTORY`. `prober demo` runs all of it, and prints each page as on-call would read it.
 
 ## Who is told what
 
-{count} alerts. `severity="critical"` wakes on-call, with `wakes="false"` it is a ticket: critical by the guide's table,
-and yet for the morning (results of suites; how long an outage took, once it is over). `warning` is a ticket,
-`none` is sent to nobody. `subject` says what broke, and together with `region` is what Alertmanager groups
-by.
+{count} alerts. `severity="critical"` wakes on-call, with `wakes="false"` it is a ticket: critical by the
+guide's table, and yet for the morning (results of suites; how long an outage took, once it is over).
+`warning` is a ticket, `none` is sent to nobody. `subject` says what broke, and together with `region` is what
+Alertmanager groups by.
 
 A page comes after a scrape (at most 10 s), an evaluation (at most 10 s) and `group_wait` (5 s):
 
@@ -70,7 +69,8 @@ A prober sends {per_minute:g} webhooks a minute and one race, so percentages nee
 - *Win rate*: from {races:g} judged races on. Below that single violations page as what they are.
 - *Race time*: a mean over 15 races, and at least {events} slow ones.
 
-`increase` extrapolates to the ends of its window, so three events read as 2.9 or 3.1: the rules ask for more than 2.5.
+`increase` extrapolates to the ends of its window, so three events read as 2.9 or 3.1: the rules ask for more
+than 2.5.
 
 ### Budgets of the production targets
 
@@ -90,20 +90,18 @@ Within one region, where causes fire:
 
 {inhibitions}
 
-`ProberAbsent` holds back nothing of the target. Maintenance windows of the prober's config (`maintenance:`) hold back
-what planned work breaks by the alert `MaintenanceUnderWay`, drills by `DrillUnderWay`; the interval
-`maintenance` in
-`alerts/alertmanager.yml` is for planned work that the prober does not know of. `prober pause` holds back no alert: it
-stops writes, and all outages are still seen.
+`ProberAbsent` holds back nothing of the target. Maintenance windows of the prober's config (`maintenance:`)
+hold back what planned work breaks by the alert `MaintenanceUnderWay`, drills by `DrillUnderWay`; the interval
+`maintenance` in `alerts/alertmanager.yml` is for planned work that the prober does not know of. `prober
+pause` holds back no alert: it stops writes, and all outages are still seen.
 
 ## Several probers
 
 Rules aggregate over instances and keep `job` and `region`. An outage is one when at least half of the live
 probers see it; open violations add up; of backlogs and pool usage the largest counts. `region` is an external
-label in
-`alerts/prometheus.yml`: then it is in no series, and Prometheus adds it to each alert on its way to Alertmanager. One
-Prometheus for several regions gives it to the targets instead, and the same rules keep it. Every selector has
-`job="prober"`, so what an application exports under the same names changes nothing.
+label in `alerts/prometheus.yml`: then it is in no series, and Prometheus adds it to each alert on its way to
+Alertmanager. One Prometheus for several regions gives it to the targets instead, and the same rules keep it.
+Every selector has `job="prober"`, so what an application exports under the same names changes nothing.
 
 ## A missed scrape
 

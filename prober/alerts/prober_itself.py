@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from prober.alerts.alert import Alert, Look, Runbook
+from prober.alerts.on_prober import LOG, STATUS, on_prober
 from prober.alerts.promql import KEPT, eq, held, increase, le, number, of, over
-from prober.alerts.thresholds import CAP_HITS, LAG, LAG_BY, LATE, LATE_BY, NO_SUCCESS, RESTARTS
+from prober.alerts.thresholds import LAG, LAG_BY, LATE, LATE_BY, NO_SUCCESS, RESTARTS
 from prober.outcome import Dashboard, Severity, SkipReason, Subject
 from prober.web.catalogue.probing import (
     EVENTS_DROPPED,
     JOURNAL_FAILURES,
-    LEADER,
-    LEFTOVERS,
     LOOP_LAG,
     MAINTENANCE,
     PAUSED,
@@ -18,42 +17,11 @@ from prober.web.catalogue.probing import (
     PROBE_LATENESS,
     PROBE_SKIPPED,
     PROBE_TIMEOUT,
-    RATE_CAP_HITS,
     READY,
-    RELOAD_OK,
 )
 
 UP = "up"
 STARTED = "process_start_time_seconds"
-_LOG = Look("its log", "journalctl -u prober -n 100")
-_STATUS = Look("what it knows", "prober status")
-
-
-def _alert(
-    name: str,
-    expr: str,
-    severity: Severity,
-    summary: str,
-    description: str,
-    runbook: Runbook,
-    *,
-    pending: str = "",
-    at_once: str = "",
-    keeps: tuple[str, ...] = (),
-) -> Alert:
-    return Alert(
-        name=name,
-        expr=expr,
-        severity=severity,
-        subject=Subject.PROBER,
-        pending=pending,
-        at_once=at_once,
-        keeps=keeps,
-        summary=summary,
-        description=description,
-        dashboard=Dashboard.OVERVIEW,
-        runbook=runbook,
-    )
 
 
 def _share_of_late() -> str:
@@ -82,7 +50,7 @@ _LAST = (
 _AGE = over("min", f"time() - {_LAST}", "probe")
 
 ALERTS: tuple[Alert, ...] = (
-    _alert(
+    on_prober(
         "ProberAbsent",
         f"absent({of(READY)} == 1)",
         Severity.CRITICAL,
@@ -100,7 +68,7 @@ ALERTS: tuple[Alert, ...] = (
                 "gone; "
                 "`ProberInstanceDown` tells of each."
             ),
-            look=(Look("who is scraped", of(UP)), Look("who is ready", of(READY)), _LOG),
+            look=(Look("who is scraped", of(UP)), Look("who is ready", of(READY)), LOG),
             causes=(
                 "The process ended: exit code 3 says that it could not run (its log has the sentence).",
                 "Address, TLS or basic auth of the scrape changed.",
@@ -112,7 +80,7 @@ ALERTS: tuple[Alert, ...] = (
         ),
         pending="2m",
     ),
-    _alert(
+    on_prober(
         "ProberInstanceDown",
         f"{of(UP)} == 0",
         Severity.WARNING,
@@ -123,7 +91,7 @@ ALERTS: tuple[Alert, ...] = (
         ),
         Runbook(
             means="One prober does not answer scrapes. Others may watch; `ProberAbsent` says when none does.",
-            look=(Look("who is scraped", of(UP)), _LOG),
+            look=(Look("who is scraped", of(UP)), LOG),
             causes=("The process or its machine is gone.", "Address, TLS or basic auth of the scrape changed."),
             do=("Start it; with an election another one has taken over meanwhile.",),
             false_alarms=("An instance that was removed on purpose and is still in the scrape config.",),
@@ -131,7 +99,7 @@ ALERTS: tuple[Alert, ...] = (
         pending="2m",
         keeps=("instance",),
     ),
-    _alert(
+    on_prober(
         "ProberNotReady",
         f"{held(of(READY))} == 0",
         Severity.WARNING,
@@ -143,7 +111,7 @@ ALERTS: tuple[Alert, ...] = (
         ),
         Runbook(
             means="`/-/healthy` or `/-/ready` of this prober says no: it is frozen, or a probe has not run once.",
-            look=(Look("its own sentence", "curl http://PROBER/-/ready; curl http://PROBER/-/healthy"), _LOG),
+            look=(Look("its own sentence", "curl http://PROBER/-/ready; curl http://PROBER/-/healthy"), LOG),
             causes=("The process is stopped or starved of CPU.", "A probe hangs in its first run."),
             do=("Read the sentence of `/-/ready`; restart it if it is stuck, and keep its log.",),
             false_alarms=("The rarest check takes its interval (5 m as shipped) until its first turn.",),
@@ -151,7 +119,7 @@ ALERTS: tuple[Alert, ...] = (
         pending="10m",
         keeps=("instance",),
     ),
-    _alert(
+    on_prober(
         "ProberBehindSchedule",
         _share_of_late(),
         Severity.WARNING,
@@ -159,7 +127,7 @@ ALERTS: tuple[Alert, ...] = (
         (
             "{{ $value | humanizePercentage }} of the runs of {{ $labels.probe }} on {{ $labels.instance }} "
             "started more "
-            f"than {LATE_BY.value:g} s late or not at all in the last 10 minutes; this fires above {LATE.value:.0%}."
+            f"than {LATE_BY.value:g} s late, or not at all, in 10 minutes; this fires above {LATE.value:.0%}."
         ),
         Runbook(
             means=(
@@ -185,7 +153,7 @@ ALERTS: tuple[Alert, ...] = (
         pending="5m",
         keeps=("instance", "probe"),
     ),
-    _alert(
+    on_prober(
         "ProberLoopLagging",
         _share_of_lag(),
         Severity.WARNING,
@@ -205,7 +173,7 @@ ALERTS: tuple[Alert, ...] = (
         pending="10m",
         keeps=("instance",),
     ),
-    _alert(
+    on_prober(
         "ProbeWithoutSuccess",
         f"{_AGE} > {number(NO_SUCCESS.value)}\n{_HELD_BACK}",
         Severity.WARNING,
@@ -230,7 +198,7 @@ ALERTS: tuple[Alert, ...] = (
                     "why runs are skipped",
                     'sum by (probe, reason) (increase(prober_probe_skipped_total{job="prober"}[30m]))',
                 ),
-                _STATUS,
+                STATUS,
             ),
             causes=(
                 "`auth`, `denied`, `missing_schema`: a password, a grant or our schema (`prober doctor`).",
@@ -243,193 +211,7 @@ ALERTS: tuple[Alert, ...] = (
         pending="1m",
         keeps=("probe",),
     ),
-    _alert(
-        "ProberReloadFailed",
-        f"{held(of(RELOAD_OK))} == 0",
-        Severity.WARNING,
-        "{{ $labels.instance }} refused its new config",
-        (
-            "The last reload of {{ $labels.instance }} was refused ({{ $value | humanize }}); the config before "
-            "it stays in "
-            "force."
-        ),
-        Runbook(
-            means=(
-                "A changed config was read and is wrong, or changes something that needs a restart. Nothing of "
-                "it is in force."
-            ),
-            look=(_LOG, Look("what is wrong, with line and column", "prober config check")),
-            causes=(
-                "A typing error; a secret that is not in the environment.",
-                "A key that cannot change while it runs.",
-            ),
-            do=("Mend it and reload; or restart, if the log names keys that want it.",),
-            false_alarms=("None.",),
-        ),
-        pending="1m",
-        keeps=("instance",),
-    ),
-    _alert(
-        "ProberLeftovers",
-        f"{over('max', held(of(LEFTOVERS)), 'kind')} > 0",
-        Severity.WARNING,
-        "{{ $value | humanize }} synthetic {{ $labels.kind }} are left in the target",
-        (
-            "{{ $value | humanize }} synthetic {{ $labels.kind }} that should be gone are still in the target "
-            "after 30 "
-            "minutes of sweeps."
-        ),
-        Runbook(
-            means=(
-                "Rows or keys of ours could not be removed. They are marked and harm nobody, but should not be "
-                "there."
-            ),
-            look=(Look("what", of(LEFTOVERS)), Look("what would be removed", "prober cleanup --dry-run")),
-            causes=(
-                "A grant to delete is missing.",
-                "A lock, or a foreign key that a new version of the target added.",
-            ),
-            do=("`prober cleanup`; if it fails it says why.",),
-            false_alarms=("A pause or a maintenance window: sweeps wait for its end.",),
-        ),
-        pending="30m",
-        keeps=("kind",),
-    ),
-    _alert(
-        "ProberPausedTooLong",
-        f"{over('max', held(of(PAUSED)))} == 1",
-        Severity.WARNING,
-        "the prober has been paused for 2 hours",
-        (
-            "A pause has held back all writes for 2 hours ({{ $value | humanize }}): webhooks are not followed, "
-            "no race is "
-            "run."
-        ),
-        Runbook(
-            means="Somebody paused the prober. Outages are still seen; loss, duplicates and races are not.",
-            look=(Look("until when and why", "prober status"),),
-            causes=("`prober pause`, SIGUSR1, `pause.json`, or `pause:` in the config.",),
-            do=("`prober resume`, if the reason is over.",),
-            false_alarms=("A long pause that is meant: silence this until its end.",),
-        ),
-        pending="2h",
-    ),
-    _alert(
-        "MaintenanceTooLong",
-        f"{over('max', held(of(MAINTENANCE)))} == 1",
-        Severity.WARNING,
-        "maintenance has lasted for 8 hours",
-        (
-            "A maintenance window has been open for 8 hours ({{ $value | humanize }}). While it is, outages and "
-            "what follows "
-            "from them page nobody."
-        ),
-        Runbook(
-            means="A window of `maintenance:` in the config is open for unusually long, and holds alerts back.",
-            look=(Look("which and why", "prober status"),),
-            causes=("A wrong duration, date or time zone.",),
-            do=("Mend the window and reload.",),
-            false_alarms=("Work that really takes that long.",),
-        ),
-        pending="8h",
-    ),
-    _alert(
-        "MaintenanceUnderWay",
-        f"{over('max', held(of(MAINTENANCE)))} == 1",
-        Severity.NONE,
-        "a maintenance window is open",
-        "A maintenance window of the prober's config is open ({{ $value | humanize }}): outages, latency and what "
-        "follows page nobody; violations and the prober's own alerts do.",
-        Runbook(
-            means=(
-                "This is sent to nobody. Alertmanager holds back by it what planned work breaks; violations never."
-            ),
-            look=(Look("which and why", "prober status"),),
-            causes=("`maintenance:` in the config.",),
-            do=("Nothing.",),
-            false_alarms=("None.",),
-        ),
-        at_once="it holds back what the work breaks, and has to be there before",
-    ),
-    _alert(
-        "TwoLeaders",
-        f"{over('sum', held(of(LEADER)))} > 1",
-        Severity.CRITICAL,
-        "{{ $value | humanize }} probers write at once",
-        (
-            "{{ $value | humanize }} probers say that they may write to the target. With an election that "
-            "cannot be; without "
-            "one it means that two probers of the same target run without knowing of each other."
-        ),
-        Runbook(
-            means=(
-                "More than one prober of this job and region writes. With `election: enabled` the lease is "
-                "broken (writes "
-                "are fenced in the statement all the same); without, two probers watch one target and may "
-                "exceed its limits."
-            ),
-            look=(Look("who", of(LEADER) + " == 1"), Look("the lease", "SELECT * FROM prober.lease;")),
-            causes=(
-                "A second prober was started without `election: enabled`.",
-                "Replicas with different `election.name`, or on different databases.",
-            ),
-            do=("Stop all but one, or enable the election in all of them.",),
-            false_alarms=(
-                (
-                    "Probers of different targets in one job and region: give each target a `region` or a job "
-                    "of its own."
-                ),
-            ),
-        ),
-        pending="1m",
-    ),
-    _alert(
-        "NoLeader",
-        f"{over('sum', held(of(LEADER)))} == 0",
-        Severity.WARNING,
-        "no prober may write",
-        "{{ $value | humanize }} of the live probers hold the lease: no webhook is followed and no race is run.",
-        Runbook(
-            means="All replicas watch, none writes: the lease is held by nobody who is scraped.",
-            look=(Look("the lease", "SELECT * FROM prober.lease;"), _LOG),
-            causes=(
-                "The database is down: its own alert has paged.",
-                "The holder lives but cannot be scraped.",
-                "No grant on `prober.lease`.",
-            ),
-            do=("`prober doctor` on one of them.",),
-            false_alarms=("None.",),
-        ),
-        pending="2m",
-    ),
-    _alert(
-        "ProberCapHit",
-        f"{over('max', increase(of(RATE_CAP_HITS), '15m'))} > {number(CAP_HITS.value - 0.5)}",
-        Severity.WARNING,
-        "our own caps keep probes back",
-        (
-            "{{ $value | humanize }} times in 15 minutes our own caps on requests kept a run back. No harm to "
-            "the target, but "
-            "probes are missing."
-        ),
-        Runbook(
-            means="What the probes want exceeds `cap:` or half of `target.rate_limit`; what is more is skipped.",
-            look=(
-                Look(
-                    "who is skipped",
-                    'sum by (probe) (increase(prober_probe_skipped_total{job="prober",reason="cap"}[15m]))',
-                ),
-            ),
-            causes=(
-                "Several probes came together at a burst that is too small.",
-                "A target that answers late keeps places in flight.",
-            ),
-            do=("Raise `cap.burst`, or lengthen intervals.",),
-            false_alarms=("A schedule of suites that runs within the same caps.",),
-        ),
-        at_once="three within a quarter of an hour are what is waited for",
-    ),
-    _alert(
+    on_prober(
         "ProberJournalFailing",
         f"{over('sum', increase(of(JOURNAL_FAILURES), '15m'), 'instance', 'reason')} > 0.5",
         Severity.WARNING,
@@ -441,7 +223,7 @@ ALERTS: tuple[Alert, ...] = (
                 "Evidence cannot be written or read. Violations are counted all the same, but would not survive "
                 "a restart."
             ),
-            look=(Look("reasons", of(JOURNAL_FAILURES)), _LOG),
+            look=(Look("reasons", of(JOURNAL_FAILURES)), LOG),
             causes=("`full`: the disk or `journal.max_size`.", "`io`, `corrupt`: the disk."),
             do=("Make room. A damaged journal is set aside by itself, and its name is in the log.",),
             false_alarms=("None.",),
@@ -449,7 +231,7 @@ ALERTS: tuple[Alert, ...] = (
         at_once="an entry that failed is gone",
         keeps=("instance", "reason"),
     ),
-    _alert(
+    on_prober(
         "ProberEventsDropped",
         f"{over('sum', increase(of(EVENTS_DROPPED), '15m'), 'instance')} > 0.5",
         Severity.WARNING,
@@ -463,7 +245,7 @@ ALERTS: tuple[Alert, ...] = (
             means=(
                 "The web process did not read for a long time, so ordinary results were dropped from the metrics."
             ),
-            look=(_LOG, Look("its CPU", 'rate(prober_web_process_cpu_seconds_total{job="prober"}[5m])')),
+            look=(LOG, Look("its CPU", 'rate(prober_web_process_cpu_seconds_total{job="prober"}[5m])')),
             causes=("The web process was stopped or starved of CPU.",),
             do=("Restart the prober; counters begin anew, violations are restored.",),
             false_alarms=("None.",),
@@ -471,7 +253,7 @@ ALERTS: tuple[Alert, ...] = (
         at_once="a result that was dropped is gone",
         keeps=("instance",),
     ),
-    _alert(
+    on_prober(
         "ProberRestartsOften",
         f"changes({of(STARTED)}[1h]) >= {number(RESTARTS.value)}",
         Severity.WARNING,
@@ -485,7 +267,7 @@ ALERTS: tuple[Alert, ...] = (
                 "The prober starts again and again. Each start misses some seconds, and outages that are that "
                 "short."
             ),
-            look=(_LOG, Look("starts", f"changes({of(STARTED)}[1h])")),
+            look=(LOG, Look("starts", f"changes({of(STARTED)}[1h])")),
             causes=(
                 "Out of memory (a limit too low).",
                 "Its port is taken, or its web process cannot run: exit code 3.",

@@ -1,0 +1,77 @@
+"""Which labels a result can have, and which series there are: the catalogue, what we record, what Prometheus adds."""
+
+from __future__ import annotations
+
+from prober.alerts.declarations import RECORDINGS
+from prober.alerts.prober_itself import STARTED, UP
+from prober.web.catalogue import METRICS
+from prober.web.metric import Kind
+
+from .promql import SETS, Aggregation, Binary, Call, Node, Number, Selector, parse
+
+# What Prometheus itself puts on everything it scrapes; `region` where it is a label of the target.
+OF_A_TARGET = frozenset({"job", "instance", "region"})
+_SUFFIXES = {Kind.HISTOGRAM: ("_bucket", "_count", "_sum")}
+
+
+def exported() -> dict[str, dict[str, frozenset[str]]]:
+    """By name of a series its labels with their closed sets; an empty set: the config decides."""
+    found: dict[str, dict[str, frozenset[str]]] = {UP: {}, STARTED: {}}
+    for metric in METRICS:
+        labels = {label.name: frozenset(label.values) for label in metric.labels}
+        for suffix in _SUFFIXES.get(metric.kind, ("",)):
+            edges = frozenset(str(float(edge)) for edge in metric.buckets) | {"+Inf"}
+            found[metric.name + suffix] = {**labels, "le": edges} if suffix == "_bucket" else labels
+    return found
+
+
+def recorded() -> dict[str, dict[str, frozenset[str]]]:
+    """The same of what the recording rules make: the labels that their expression keeps and those they add."""
+    found: dict[str, dict[str, frozenset[str]]] = {}
+    for each in RECORDINGS:
+        labels = found.setdefault(each.record, {})
+        for name in kept(parse(each.expr)) - OF_A_TARGET:
+            labels.setdefault(name, frozenset())
+        for name, value in each.labels.items():
+            labels[name] = labels.get(name, frozenset()) | {value}
+    return found
+
+
+def kept(node: Node) -> frozenset[str]:
+    """The labels that a result of this expression may have."""
+    match node:
+        case Number():
+            return frozenset()
+        case Selector(name=name):
+            if name in exported():
+                return OF_A_TARGET | exported()[name].keys()
+            return (OF_A_TARGET - {"instance"}) | recorded_labels(name)
+        case Aggregation(by=by, arguments=arguments):
+            return frozenset(by) & kept(arguments[-1])
+        case Call(function="absent" | "vector" | "time"):
+            return frozenset()
+        case Call(function="histogram_quantile", arguments=(_, below)):
+            return kept(below) - {"le"}
+        case Call(arguments=arguments):
+            return kept(arguments[0])
+        case Binary(operator="or", left=left, right=right):
+            return kept(left) | kept(right)
+        case Binary(operator=operator, left=left, right=right, on=on, ignoring=ignoring):
+            if operator in SETS or isinstance(right, Number) or kept(right) == frozenset():
+                return kept(left)
+            if isinstance(left, Number) or kept(left) == frozenset():
+                return kept(right)
+            if node.group_left:
+                return kept(left)
+            return frozenset(on) if on is not None else kept(left) - set(ignoring)
+    raise AssertionError(node)
+
+
+def recorded_labels(name: str) -> frozenset[str]:
+    """The labels of a recorded series."""
+    found: frozenset[str] = frozenset()
+    for each in RECORDINGS:
+        if each.record == name:
+            found |= kept(parse(each.expr)) | each.labels.keys()
+    assert found, f"{name} is neither exported nor recorded"
+    return found - OF_A_TARGET
