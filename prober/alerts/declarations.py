@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prober.alerts import (
+    burn_rate,
     database,
     prober_itself,
     prober_writing,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from prober.alerts import burn_rate
 from prober.alerts.alert import Alert, Look, Runbook
 from prober.alerts.promql import ENOUGH, KEPT, eq, held, increase, number, of, over, worse
 from prober.alerts.recording import BAD_COUNT, BAD_RATIO, SLOW, not_after_an_outage, seen_down
@@ -234,6 +233,16 @@ _DOWN_EXPR = (
     f"and on ({KEPT}, probe) {seen_down(_WEBHOOK, PATH_DOWN_AFTER)} == 1"
 )
 
+ERROR_RATES: tuple[Alert, ...] = (
+    _error_rate(
+        "WebhookErrorRateElevated", edge(_LOAD, Measure.ERROR_RATE, "0.1-1%"), Severity.WARNING, "6h", "warning"
+    ),
+    _error_rate(
+        "WebhookErrorRateHigh", edge(_LOAD, Measure.ERROR_RATE, "1-5%"), Severity.CRITICAL, "1h", "critical"
+    ),
+    _error_rate("WebhookUnstable", edge(_LOAD, Measure.ERROR_RATE, "> 5%"), Severity.CRITICAL, "10m", "unstable"),
+)
+
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="WebhookDown",
@@ -289,14 +298,6 @@ ALERTS: tuple[Alert, ...] = (
     _latency("WebhookLatencyElevated", _SLOWER, Severity.WARNING, "2m", "warning"),
     _latency("HighWebhookLatency", _SLOW, Severity.CRITICAL, "", "critical"),
     _latency("WebhookQueueSaturation", _SATURATED, Severity.CRITICAL, "", "queue saturation"),
-    _error_rate(
-        "WebhookErrorRateElevated", edge(_LOAD, Measure.ERROR_RATE, "0.1-1%"), Severity.WARNING, "6h", "warning"
-    ),
-    _error_rate(
-        "WebhookErrorRateHigh", edge(_LOAD, Measure.ERROR_RATE, "1-5%"), Severity.CRITICAL, "1h", "critical"
-    ),
-    _error_rate("WebhookUnstable", edge(_LOAD, Measure.ERROR_RATE, "> 5%"), Severity.CRITICAL, "10m", "unstable"),
-    *burn_rate.ALERTS,
     _throughput("WebhookThroughputReduced", edge(_LOAD, Measure.RPS, "100-500"), Severity.WARNING),
     _throughput("LowWebhookThroughput", edge(_LOAD, Measure.RPS, "< 100"), Severity.CRITICAL),
     Alert(

@@ -14,9 +14,10 @@ from .timeline import Counter, Gauge, Moment, Observed, Series, histogram
 
 @dataclass(frozen=True)
 class Case:
-    """`within` seconds after it got bad it fires, `before` seconds after that not yet; `resolves` after it is well.
+    """`within` seconds after it got bad it fires, `not_yet` after that; `resolves` seconds after it is well.
 
-    `held`: it goes on through two missed scrapes. `minutes`: too slow for steps of 10 s, so they are minutes.
+    `held`: it goes on through two missed scrapes. `minutes`: too slow for samples each 10 s, so they are minutes.
+    `every`: seconds from one evaluation to the next.
     """
 
     alert: str
@@ -27,6 +28,7 @@ class Case:
     warm: int = 120
     held: bool = True
     minutes: int = 0
+    every: int = 10
     absent_fires: bool = False
     nan: bool = True  # its gauges can be NaN
     restart: bool = True  # it goes on after a restart of the prober, as long as it is bad
@@ -112,9 +114,9 @@ def share_of(alert: str, metric_series: Sequence[Series], within: int, *, resolv
 
 
 def gauge(alert: str, series: str, *, ok: float, bad: float, below: float, pending: int) -> Case:
-    return Case(
-        alert, (Gauge(series, ok, bad, below),), pending + 20, 60, not_yet=pending - 10 if pending >= 30 else 0
-    )
+    every = 60 if pending >= 1800 else 10
+    not_yet = pending - every if pending >= 30 else 0
+    return Case(alert, (Gauge(series, ok, bad, below),), pending + 2 * every, 60, not_yet=not_yet, every=every)
 
 
 CASES: tuple[Case, ...] = (

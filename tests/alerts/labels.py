@@ -1,6 +1,8 @@
-"""Which labels a result can have, and which series there are: the catalogue, what we record, what Prometheus adds."""
+"""Which series there are, and which labels a result can have."""
 
 from __future__ import annotations
+
+from functools import cache
 
 from prober.alerts.declarations import RECORDINGS
 from prober.alerts.prober_itself import STARTED, UP
@@ -14,6 +16,7 @@ OF_A_TARGET = frozenset({"job", "instance", "region"})
 _SUFFIXES = {Kind.HISTOGRAM: ("_bucket", "_count", "_sum")}
 
 
+@cache
 def exported() -> dict[str, dict[str, frozenset[str]]]:
     """By name of a series its labels with their closed sets; an empty set: the config decides."""
     found: dict[str, dict[str, frozenset[str]]] = {UP: {}, STARTED: {}}
@@ -25,6 +28,7 @@ def exported() -> dict[str, dict[str, frozenset[str]]]:
     return found
 
 
+@cache
 def recorded() -> dict[str, dict[str, frozenset[str]]]:
     """The same of what the recording rules make: the labels that their expression keeps and those they add."""
     found: dict[str, dict[str, frozenset[str]]] = {}
@@ -54,19 +58,22 @@ def kept(node: Node) -> frozenset[str]:
             return kept(below) - {"le"}
         case Call(arguments=arguments):
             return kept(arguments[0])
-        case Binary(operator="or", left=left, right=right):
-            return kept(left) | kept(right)
-        case Binary(operator=operator, left=left, right=right, on=on, ignoring=ignoring):
-            if operator in SETS or isinstance(right, Number) or kept(right) == frozenset():
-                return kept(left)
-            if isinstance(left, Number) or kept(left) == frozenset():
-                return kept(right)
-            if node.group_left:
-                return kept(left)
-            return frozenset(on) if on is not None else kept(left) - set(ignoring)
-    raise AssertionError(node)
+        case Binary():
+            return _of_two(node)
 
 
+def _of_two(node: Binary) -> frozenset[str]:
+    left, right = kept(node.left), kept(node.right)
+    if node.operator == "or":
+        return left | right
+    if node.operator in SETS or not right or node.group_left:
+        return left
+    if not left:
+        return right
+    return frozenset(node.on) if node.on is not None else left - set(node.ignoring)
+
+
+@cache
 def recorded_labels(name: str) -> frozenset[str]:
     """The labels of a recorded series."""
     found: frozenset[str] = frozenset()

@@ -1,7 +1,7 @@
 """`python -m tests.alerts.promtool` writes alerts/tests/*.yml: promtool's unit tests, some for each alert.
 
-Each alert fires in time and not before, does not just below, resolves, goes on through missed scrapes and a restart
-of the prober, and says nothing of NaN and of what is absent.
+Each alert fires in time and not before, goes on through missed scrapes and a restart of the prober, resolves, and
+is silent just below, about NaN, and about what is absent.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prober.alerts.declarations import FILES
+from prober.alerts.declarations import FILES, RECORDINGS, RuleFile
 from prober.alerts.yaml_text import yaml_text
 
 from .cases import CASES, NEVER, Case
@@ -23,6 +23,8 @@ STEP = 10  # seconds: a scrape, an evaluation
 TARGET = 'job="prober",instance="prober-1:9877"'
 HEAD = "# Written by `python -m tests.alerts.promtool`; do not edit. Run: promtool test rules alerts/tests/*.yml\n"
 GAP = 2  # missed scrapes
+EVERY = (STEP, 60, 300)  # seconds from one evaluation to the next
+RECORDED = frozenset(each.record for each in RECORDINGS if not each.record.startswith("slo:"))
 
 
 @dataclass(frozen=True)
@@ -34,26 +36,32 @@ class Check:
 
 
 def files() -> Mapping[Path, str]:
-    """Every file by its path in the repository: one for each file of rules, and those that need longer steps apart."""
+    """Every file by its path in the repository: for each file of rules one, and one for what takes long."""
     return {DIRECTORY / f"{name}.yml": HEAD + yaml_text(document) for name, document in _documents()}
 
 
 def _documents() -> Iterator[tuple[str, dict[str, Any]]]:
     for file in FILES:
         names = {alert.name for alert in file.alerts}
-        for minutes in (0, 1, 5):
-            cases = [case for case in CASES if case.alert in names and case.minutes == minutes]
+        for every in EVERY:
+            cases = [case for case in CASES if case.alert in names and _every(case) == every]
             tests = [test for case in cases for test in _tests(case)]
-            tests += [test.document(STEP) for test in TOGETHER if test.file == file.name and not minutes]
+            tests += [test.document(STEP) for test in TOGETHER if test.file == file.name and every == STEP]
             if tests:
-                name = f"{file.name}-{minutes}m" if minutes else file.name
-                yield name, _document([file.name], minutes * 60 or STEP, tests)
+                name = file.name if every == STEP else f"{file.name}-{every // 60}m"
+                yield name, _document(file, every, tests)
 
 
-def _document(files: list[str], step: int, tests: list[dict[str, Any]]) -> dict[str, Any]:
+def _every(case: Case) -> int:
+    return case.minutes * 60 or case.every
+
+
+def _document(file: RuleFile, every: int, tests: list[dict[str, Any]]) -> dict[str, Any]:
+    reads_recorded = any(name in alert.expr for alert in file.alerts for name in RECORDED)
+    names = ["recording", file.name] if reads_recorded else [file.name]
     return {
-        "rule_files": [f"../{name}.rules.yml" for name in dict.fromkeys(["recording", *files])],
-        "evaluation_interval": f"{step}s",
+        "rule_files": [f"../{name}.rules.yml" for name in names],
+        "evaluation_interval": f"{every}s",
         "tests": tests,
     }
 
@@ -62,34 +70,39 @@ def _tests(case: Case) -> Iterator[dict[str, Any]]:
     step = case.minutes * 60 or STEP
     warm, bad = case.warm // step, case.within // step + 3
     begins, ends = warm * step, (warm + bad) * step
-    fires = Check(begins + case.within, fires=True)
-    quiet = [Check(max(0, begins - step), fires=False)]
-    if case.not_yet:
-        quiet.append(Check(begins + case.not_yet, fires=False))
-    well, ill = Stretch(Part.OK, warm), Stretch(Part.BAD, bad)
-    yield _test(case, "fires in time", [well, ill], [*quiet, fires])
-    below = Stretch(Part.BELOW, bad)
-    yield _test(
-        case,
-        "is silent just below",
-        [well, below],
-        [Check(begins + case.within, False), Check(ends - step, False)],
-    )
-    if case.resolves != NEVER:
-        again = Stretch(Part.OK, case.resolves // step + 1)
-        yield _test(case, "resolves", [well, ill, again], [fires, Check(ends + case.resolves, False)])
-    if case.held:
-        gap = [Stretch(Part.GAP, GAP), Stretch(Part.BAD, 3)]
-        checks = [Check(ends + place * step, True) for place in range(GAP + 2)]
-        yield _test(case, "goes on through missed scrapes", [well, ill, *gap], checks)
-    if case.restart:
-        restart = [Stretch(Part.RESTART, 1), ill]
-        at = ends + step + case.within
-        yield _test(case, "fires after a restart of the prober", [well, ill, *restart], [fires, Check(at, True)])
+    yield _life(case)
+    silent = [Check(at, fires=False) for at in (begins + case.within, ends - step)]
+    yield _test(case, "is silent just below", [Stretch(Part.OK, warm), Stretch(Part.BELOW, bad)], silent)
     if case.nan:
-        checks = [Check(begins + case.within, False)]
-        yield _test(case, "is silent about NaN", [Stretch(Part.NAN, warm + bad)], checks)
+        yield _test(case, "is silent about NaN", [Stretch(Part.NAN, warm + bad)], silent[:1])
     yield _test(case, "and nothing is there", [], [Check(begins + case.within, case.absent_fires)])
+
+
+def _life(case: Case) -> dict[str, Any]:
+    """From well to bad, through a restart of the prober and missed scrapes, to well again."""
+    step = case.minutes * 60 or STEP
+    bad = Stretch(Part.BAD, case.within // step + 3)
+    stretches, now = [Stretch(Part.OK, case.warm // step), bad], case.warm
+    checks = [Check(max(0, now - step), fires=False), Check(now + case.within, fires=True)]
+    if case.not_yet:
+        checks.append(Check(now + case.not_yet, fires=False))
+    now += bad.steps * step
+    told = ["fires in time"]
+    if case.restart:
+        stretches += [Stretch(Part.RESTART, 1), bad]
+        checks.append(Check(now + step + case.within, fires=True))
+        now += (1 + bad.steps) * step
+        told.append("again after a restart of the prober")
+    if case.held:
+        stretches += [Stretch(Part.GAP, GAP), Stretch(Part.BAD, 3)]
+        checks += [Check(now + place * step, fires=True) for place in range(GAP + 2)]
+        now += (GAP + 3) * step
+        told.append("goes on through missed scrapes")
+    if case.resolves != NEVER:
+        stretches.append(Stretch(Part.OK, case.resolves // step + 1))
+        checks.append(Check(now + case.resolves, fires=False))
+        told.append("resolves")
+    return _test(case, ", ".join(told), stretches, checks)
 
 
 def _test(case: Case, what: str, stretches: list[Stretch], checks: list[Check]) -> dict[str, Any]:

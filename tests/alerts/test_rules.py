@@ -151,7 +151,7 @@ def test_an_alert_without_for_has_to_say_why() -> None:
     }
     for wrong in ({}, {"pending": "1m", "at_once": "because"}):
         with pytest.raises(ValueError, match="X: give either"):
-            Alert(**plain, **wrong)
+            Alert(**{**plain, **wrong})
 
 
 @pytest.mark.parametrize(

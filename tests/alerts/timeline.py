@@ -1,4 +1,4 @@
-"""Series of a made-up prober over time, as promtool's unit tests write them: well, bad, just below, gone, restarted."""
+"""Series of a made-up prober over time, as promtool's unit tests write them."""
 
 from __future__ import annotations
 
@@ -126,9 +126,7 @@ def histogram(
     found = []
     for edge in (*metric.buckets, None):
         name = "+Inf" if edge is None else str(float(edge))
-        counts = [
-            sum(n for value, n in seen.items() if edge is None or value <= edge) for seen in (ok, bad, below)
-        ]
+        counts = [sum(n for v, n in seen.items() if edge is None or v <= edge) for seen in (ok, bad, below)]
         found.append(Counter(f"{metric.name}_bucket{{{_joined(labels, _eq('le', name))}}}", *counts))
     for suffix, weigh in (("_count", False), ("_sum", True)):
         sums = [sum(n * (value if weigh else 1) for value, n in seen.items()) for seen in (ok, bad, below)]
@@ -164,13 +162,7 @@ def _value(value: float | None) -> str:
 def _repeat(value: str, times: int) -> str:
     if times <= 0:
         return ""
-    return (
-        value
-        if times == 1
-        else f"{value}x{times - 1}"
-        if value not in (ABSENT, STALE)
-        else " ".join([value] * times)
-    )
+    return f"{value}x{times - 1}" if times > 1 and value[-1].isdigit() else " ".join([value] * times)
 
 
 def _line(first: float, add: float, times: int) -> str:
