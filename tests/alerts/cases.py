@@ -61,7 +61,7 @@ def errors(alert: str, *, bad: float, below: float, within: int, resolves: int, 
         )
 
     series = (counter("good", (1, 1 - bad, 1 - below)), counter("bad", (0, bad, below)))
-    return Case(alert, series, within, resolves, minutes=minutes, warm=3600 if minutes else 300)
+    return Case(alert, series, within, resolves, minutes=minutes, warm=900 if minutes else 300, nan=not minutes)
 
 
 def budget(alert: str, edge: float, *, bad: float, below: float, within: int, resolves: int, minutes: int) -> Case:
@@ -72,7 +72,7 @@ def budget(alert: str, edge: float, *, bad: float, below: float, within: int, re
         return {0.05: (1 - share) * per, edge * 1.4: share * per}
 
     series = histogram(WEBHOOK_DURATION, {0.05: per}, seen(bad), seen(below), PROBE)
-    return Case(alert, series, within, resolves, minutes=minutes, warm=3600)
+    return Case(alert, series, within, resolves, minutes=minutes, warm=900, nan=False)
 
 
 def throughput(alert: str, *, bad: float, below: float) -> Case:
