@@ -4,17 +4,21 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DURATION ?=
 PYTEST_WORKERS ?= 3
+# More than cores: most of the time a system test waits for servers.
+SYSTEM_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit system lock generated bench detection chaos election clean tools
+.PHONY: help demo test lint unit system lock generated pictures bench detection chaos election suites clean tools
 
 help:
 	@echo 'make demo [DURATION=60s]   a whole stack on this machine, and prober watching it'
 	@echo 'make test                  lint, types, unit and system tests; installs what it lacks'
 	@echo 'make detection             every planted fault told, clean runs, rare windows: docs/detection.md'
-	@echo 'make chaos                 200 times kill -9, and nothing left or forgotten: docs/chaos.md'
+	@echo 'make chaos                 200 times kill -9, and nothing left or forgotten: docs/chaos.md, cleanups.md'
 	@echo 'make election              three replicas in trouble, and never two that write: docs/election.md'
+	@echo 'make suites                the eighteen scenarios of the guide at their full sizes: docs/suites.md'
 	@echo 'make bench                 the measurements of docs/benchmarks.md'
+	@echo 'make pictures              a demo with an incident: docs/pictures/{status,race,terminal}*.png, docs/api.md'
 	@echo 'make generated             write every generated file anew'
 	@echo 'make lock                  pin every dependency anew'
 
@@ -44,8 +48,8 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Programs of the distribution that some tests need: promtool, Alertmanager, PgBouncer, a Redis with TLS, libfaketime,
-# systemd-analyze, Chromium.
+# Programs of the distribution that tests and measurements need: promtool, Alertmanager, PgBouncer, a Redis with TLS,
+# libfaketime, systemd-analyze, Chromium; nginx, wrk and hey for `make bench`.
 tools:
 	@scripts/install-test-tools
 
@@ -53,7 +57,7 @@ unit: $(VENV)/.dev tools
 	$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) --ignore tests/system tests
 
 system: $(VENV)/.dev tools
-	$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) --dist loadfile tests/system
+	$(BIN)/python -m pytest -q -n $(SYSTEM_WORKERS) --dist loadgroup tests/system
 
 # Long runs whose pages are checked in; `make test` has a short form of each.
 detection: $(VENV)/.dev tools
@@ -61,12 +65,19 @@ detection: $(VENV)/.dev tools
 
 chaos: $(VENV)/.dev
 	$(BIN)/python -m proofs.chaos
+	$(BIN)/python -m proofs.cleanups
 
 election: $(VENV)/.dev tools
 	$(BIN)/python -m proofs.election
 
-bench: $(VENV)/.dev
+suites: $(VENV)/.dev
+	$(BIN)/python -m proofs.suites
+
+bench: $(VENV)/.dev tools
 	$(BIN)/python -m benchmarks
+
+pictures: $(VENV)/.dev tools
+	$(BIN)/python -m proofs.page_pictures
 
 generated: $(VENV)/.dev
 	$(BIN)/prober metrics --markdown > docs/metrics.md

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from benchmarks import cost, proxy, recovery, scrape
+from benchmarks import cost, engine, page, proxy, recovery, scrape
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
@@ -19,7 +19,9 @@ CHAPTERS: tuple[tuple[str, str, Callable[[], Awaitable[str]]], ...] = (
     ("What the daemon costs", "cost", cost.measure),
     ("Recovery, measured and true", "recovery", recovery.measure),
     ("A scrape beside every probe", "scrape", scrape.measure),
+    ("The status page", "page", page.measure),
     ("A proxy in between", "proxy", proxy.measure),
+    ("The load engine beside others", "engine", engine.measure),
 )
 
 HEAD = """\

@@ -30,11 +30,13 @@ from prober.publish.journal import Cleaned, Entry, Forgotten, Left, read_boot_id
 from prober.publish.journal.backlog import Write
 from prober.publish.journal.file import JournalFile
 from prober.result import AwaitedWebhook
+from prober.suites.load.sweeping import sweep_dead_runs
 from prober.suites.presence import suite_lives
 
 ASK_TIMEOUT = 10.0
 # How long (seconds) after its timeout a run may still have a key of its own.
 KEY_MARGIN = 1.0
+MAY_NOT_LOOK = "; keys expire by themselves within a minute, and +scan would let us look (docs/deploying.md)"
 # As many vendors as a config may ask for: fixtures are removed whoever made how many.
 MOST_VENDORS = 50
 
@@ -164,9 +166,18 @@ class _Cleanup:
                 witness, marks, _orders(self._of_journal(left), found, marks, suite_dead=self._suite_dead)
             )
             messages = await self._messages(marks, _messages(self._of_journal(left), found, marks))
+            messages = await self._with_loads(messages, witness)
         except NotAskable as why:
             return dict.fromkeys((Leftover.ORDERS, Leftover.MESSAGES), Swept(not_known=why.detail, failed=True))
         return {Leftover.ORDERS: orders, Leftover.MESSAGES: messages}
+
+    async def _with_loads(self, messages: Swept, witness: Witness) -> Swept:
+        """The same, with those of load runs that were killed: they are in ledgers instead of the journal."""
+        try:
+            swept = await sweep_dead_runs(self._config, self._contract, witness, dry_run=self._dry_run)
+        except OSError as error:
+            return replace(messages, not_known=f"{error.filename}: {error.strerror}", failed=True)
+        return replace(messages, removed=messages.removed + swept.messages)
 
     async def keys(self) -> Swept:
         """Remove keys of our instance that no run in flight has."""
@@ -184,8 +195,8 @@ class _Cleanup:
                 await ours.delete(keys)
         except Exception as error:  # whatever a server does is named below
             failure = redis_failure(error, str(address))
-            advice = "" if failure.outcome is not Outcome.DENIED else "; keys expire by themselves within a minute"
-            return Swept(not_known=failure.detail + advice, failed=failure.outcome is not Outcome.DENIED)
+            denied = failure.outcome is Outcome.DENIED
+            return Swept(not_known=failure.detail + (MAY_NOT_LOOK if denied else ""), failed=not denied)
         not_known = (
             "" if found.whole else "Redis is too large to be looked through whole; keys expire by themselves"
         )

@@ -119,6 +119,7 @@ class Started:
     late: int = 0
     suites: tuple[SuiteFinished, ...] = ()  # the last of each scenario
     recent_outages: tuple[Outage, ...] = ()  # that ended within `recovery_hold`, and those under way
+    violation_hold: float = 4 * 3600.0  # a violation stays open this long after it was last seen, seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,6 +265,8 @@ class ViolationsStand:
 class Leading:
     """Whether this prober is the one that writes; sent at each change, and while it does at each renewal.
 
+    `holder`: the instance that writes in its place, as far as was seen; sent too when that becomes another.
+
     A write may begin before `until` (seconds of CLOCK_BOOTTIME), also if nothing more is ever heard of it.
     `fence`: the number that its writes carry, None without it. `sentence` is empty where nothing has changed.
     """
@@ -272,6 +275,7 @@ class Leading:
     at: Instant
     until: float = math.inf
     fence: int | None = None
+    holder: str = ""
     sentence: str = ""
 
 

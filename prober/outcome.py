@@ -237,6 +237,16 @@ class Service(StrEnum):
     DATABASE = "database"
 
 
+class Ordering(StrEnum):
+    """Whether ordering works, as far as a prober knows."""
+
+    WORKS = "works"
+    WRONG = "wrong"  # it answers, and a violation is open
+    TROUBLE = "trouble"  # something that it needs is down
+    BROKEN = "broken"  # the webhook path is down
+    UNKNOWN = "unknown"
+
+
 class StepVerdict(StrEnum):
     """What one step of `prober doctor` came to."""
 
@@ -324,6 +334,28 @@ class Ending(StrEnum):
     COMPLETE = "complete"
     INTERRUPTED = "interrupted"  # somebody stopped it: what was measured until then stands
     FAILED = "failed"  # it could not be run to its end; the sentence says why
+
+
+class FaultKind(StrEnum):
+    """What a drill breaks."""
+
+    STOP = "stop"  # an orderly shutdown
+    KILL = "kill"  # SIGKILL
+    FREEZE = "freeze"  # there, and answers nothing
+    REFUSE = "refuse"  # the way there takes no connections
+    SLOW = "slow"  # the way there adds latency
+    SESSIONS = "sessions"  # sessions of ours, until the server takes no more
+    LOCKS = "locks"  # a session of ours locks the tables that the webhook writes
+    KEYS = "keys"  # keys of ours, so that a restart has something to load
+
+
+class DriverKind(StrEnum):
+    """By whose hand a fault is made."""
+
+    DEMO = "demo"  # the processes of a `prober demo`, by its control socket
+    COMMANDS = "commands"  # commands that the config names
+    PROXY = "proxy"  # our TCP proxy on the way to the service
+    CLIENT = "client"  # connections of ours to the service itself
 
 
 class Change(StrEnum):

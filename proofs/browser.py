@@ -17,7 +17,7 @@ Scheme = Literal["light", "dark"]
 Shot = Literal["window", "page"]
 
 # Whatever can be seen and reaches beyond the window: what scrolls within itself does not.
-_OVERFLOW = """() => {
+OVERFLOW = """() => {
   const wide = document.documentElement.clientWidth
   const scrolls = e => { for (; e; e = e.parentElement)
     if (['auto', 'scroll'].includes(getComputedStyle(e).overflowX)) return true
@@ -39,7 +39,7 @@ _PLOTS = """() => [...document.querySelectorAll('svg.plot')]
     return [b.width, b.height, drawn.length, cut.map(t => t.textContent).join('; ')] })"""
 
 # The contrast of every text that can be seen against the nearest background (WCAG 2, relative luminance).
-_FAINT = """() => {
+FAINT = """() => {
   const rgb = c => c.match(/[\\d.]+/g).map(Number)
   const light = c => { const [r, g, b] = rgb(c).map(v => v / 255)
     .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
@@ -112,8 +112,8 @@ def look(
         opened.goto(page.resolve().as_uri())
         return Seen(
             complaints=tuple(complaints),
-            overflow=tuple(opened.evaluate(_OVERFLOW)),
-            faint=tuple(opened.evaluate(_FAINT)),
+            overflow=tuple(opened.evaluate(OVERFLOW)),
+            faint=tuple(opened.evaluate(FAINT)),
             plots=tuple(Plot(*plot) for plot in opened.evaluate(_PLOTS)),
             paper=str(opened.evaluate("getComputedStyle(document.body).backgroundColor")),
             picture=b"" if shot is None else opened.screenshot(full_page=shot == "page"),

@@ -12,6 +12,7 @@ from prober.demo.process import Owner
 from prober.demo.stack import Stack
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.record import Kind
+from prober.outcome import ProbeName
 from tests.system.daemon_stack import WIDE_CAP
 from tests.system.watching import Scrape, Watched, until
 
@@ -74,8 +75,8 @@ def stack_of(owner: Owner, *, proxied: bool) -> Stack:
     )
 
 
-async def clean_run(races: int, webhooks: int, *, rough: bool) -> CleanRun:
-    """Run until so many races and webhooks have been made, plain or over a rough way."""
+async def clean_run(races: int, webhooks: int, *, rough: bool = False, crashes: bool = False) -> CleanRun:
+    """Run until so many races and webhooks are made: plain, over a rough way, or with each service killed."""
     async with Owner() as owner:
         stack = stack_of(owner, proxied=rough)
         await stack.start_services()
@@ -84,6 +85,9 @@ async def clean_run(races: int, webhooks: int, *, rough: bool) -> CleanRun:
         began = time.monotonic()
         await stack.start_watcher()
         watched = Watched(stack)
+
+        if crashes:
+            await _crash_each(watched, races // 3)
 
         async def enough() -> bool:
             scrape = await watched.scrape()
@@ -107,6 +111,17 @@ async def clean_run(races: int, webhooks: int, *, rough: bool) -> CleanRun:
             leftovers=scrape.total("prober_synthetic_leftovers"),
             seconds=time.monotonic() - began,
         )
+
+
+async def _crash_each(watched: Watched, races: int) -> None:
+    """Kill PostgreSQL after so many races, and Redis after as many more; each has an outage and is back."""
+    stack = watched.stack
+    for probe, server in ((ProbeName.DATABASE, stack.postgres), (ProbeName.REDIS, stack.redis)):
+        await watched.grows("vendor_routing_race_outcomes_total", by=races, timeout=LONG)
+        server.kill()
+        await watched.becomes("prober_outage", lambda value: value == 1, probe=probe)
+        await server.start()
+        await watched.becomes("prober_outage", lambda value: value == 0, probe=probe)
 
 
 async def settled(watched: Watched) -> Scrape:

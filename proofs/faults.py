@@ -73,15 +73,17 @@ def _detail(probe: str, outcome: str | None = None) -> Callable[[Reader], str]:
     return evidence
 
 
-def _specifics(probe: str, *path: str) -> Callable[[Reader], str]:
-    """A value out of the newest result of a probe that has it."""
+def _specifics(probe: str, *path: str, least: float | None = None) -> Callable[[Reader], str]:
+    """A value out of the newest result of a probe that has it; of figures one that is no smaller than `least`."""
 
     def evidence(reader: Reader) -> str:
         for result in reader.results(probe, limit=200):
             value: object = result.specifics
             for key in path:
                 value = value.get(key) if isinstance(value, Mapping) else None
-            if value not in (None, [], {}):
+            if value in (None, [], {}):
+                continue
+            if least is None or (isinstance(value, int | float) and value >= least):
                 return f"{'.'.join(path)}: {value}"
         return ""
 
@@ -161,7 +163,7 @@ CASES: tuple[Case, ...] = (
         fault=FaultName.POOL_LEAK,
         outcome="pool usage",
         sign=reaches("db_connection_pool_usage", 0.8),
-        evidence=_specifics("database", "stats", "pool_usage"),
+        evidence=_specifics("database", "stats", "pool_usage", least=0.8),
     ),
     Case(
         fault=FaultName.ROLLBACKS,
@@ -173,7 +175,7 @@ CASES: tuple[Case, ...] = (
         fault=FaultName.STUCK_QUEUE,
         outcome="backlog",
         sign=reaches("redis_queue_backlog", 3),
-        evidence=_specifics("redis", "backlog", "whatsapp-webhooks"),
+        evidence=_specifics("redis", "backlog", "whatsapp-webhooks", least=3),
     ),
     Case(
         fault=FaultName.HEALTH_LIES,

@@ -1,7 +1,7 @@
 """docs/pictures/report-*.png: what each kind of report looks like; `python -m proofs.pictures FILE…` of results.
 
 Of each suite the first file is shown as a report, and the first two of one scenario are compared. One picture is
-the top of the page in a window of 1280 × 1600, light; another the same on a telephone (390), dark.
+the top of the page in a window of 1280 × 1250, light; another the same on a telephone (390), dark.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from proofs.page import DOCS
 
 PICTURES = DOCS / "pictures"
 LARGEST = 150_000  # bytes
-WINDOWS: tuple[tuple[str, int, int, Scheme], ...] = (("", 1280, 1600, "light"), ("-narrow", 390, 1500, "dark"))
+WINDOWS: tuple[tuple[str, int, int, Scheme], ...] = (("", 1280, 1250, "light"), ("-narrow", 390, 1250, "dark"))
 
 
 def pages(runs: list[Results]) -> Iterator[tuple[str, str]]:

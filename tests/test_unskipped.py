@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unskipped import in_ci
+
 ROOT = Path(__file__).parents[1]
 SAMPLE = """
 import pytest
@@ -51,15 +53,23 @@ def ran(tmp_path: Path, content: str, ci: str | None) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-@pytest.mark.parametrize("ci", [None, "", "false"])
-def test_at_a_desk_they_are_skipped(tmp_path: Path, ci: str | None) -> None:
-    code, said = ran(tmp_path, SAMPLE, ci)
+@pytest.mark.parametrize(
+    ("ci", "wanted"), [(None, False), ("", False), ("false", False), ("0", False), ("true", True), ("1", True)]
+)
+def test_what_says_that_this_is_ci(monkeypatch: pytest.MonkeyPatch, ci: str | None, wanted: bool) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    if ci is not None:
+        monkeypatch.setenv("CI", ci)
+    assert in_ci() is wanted
+
+
+def test_at_a_desk_they_are_skipped(tmp_path: Path) -> None:
+    code, said = ran(tmp_path, SAMPLE, None)
     assert (code, "4 skipped, 1 xfailed" in said) == (0, True), said
 
 
-@pytest.mark.parametrize("ci", ["true", "1"])
-def test_in_ci_they_fail_but_for_those_that_want_another_user(tmp_path: Path, ci: str) -> None:
-    code, said = ran(tmp_path, SAMPLE, ci)
+def test_in_ci_they_fail_but_for_those_that_want_another_user(tmp_path: Path) -> None:
+    code, said = ran(tmp_path, SAMPLE, "true")
     assert code == 1
     for tool in ("a tool", "another tool", "a third tool"):
         assert f"needs {tool}; run scripts/install-test-tools" in said

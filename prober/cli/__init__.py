@@ -13,6 +13,7 @@ from pathlib import Path
 
 from prober import __version__
 from prober.cli import exits
+from prober.cli.suite_options import add_suite_options, per_second
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,6 +76,21 @@ def build_parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--reason", required=True, metavar="TEXT", help="why this need not wake anybody")
     command.set_defaults(command=_ack)
+
+    command = commands.add_parser("drill", help="break Redis or PostgreSQL on purpose, under traffic, and undo it")
+    services = command.add_subparsers(dest="service", metavar="redis|db", required=True)
+    for service, help_text in (
+        ("redis", "connection, timeout, slow, crash, recovery"),
+        ("db", "graceful, crash, pool, slow, cascade"),
+    ):
+        action = services.add_parser(service, parents=[common], help=help_text)
+        action.add_argument("scenario", metavar="SCENARIO", help=help_text)
+        action.add_argument(
+            "--duration", type=_duration, metavar="60s", help="of the whole; phases keep their shares"
+        )
+        action.add_argument("--rate", type=per_second, metavar="2.5", help="messages a second, or as 150/1m")
+        add_suite_options(action)
+        action.set_defaults(command=_drill)
 
     command = commands.add_parser("report", help="render results of suites again, or compare two of one suite")
     command.add_argument("files", metavar="FILE", nargs="+", type=Path, help="what load, race or drill wrote")
@@ -183,6 +199,9 @@ def _add_load(command: argparse.ArgumentParser) -> None:
     command.add_argument("--duration", type=_duration, metavar="30s", help="how long (default: the scenario's)")
     command.add_argument("--rate", type=per_second, metavar="N", help="open loop: messages a second, such as 200")
     command.add_argument("--processes", type=processes, metavar="N", help="generators (default: by the cores)")
+    command.add_argument(
+        "--from-locust", type=Path, metavar="FILE", help="judge what the shipped locustfile has sent instead"
+    )
     add_suite_options(command)
 
 
@@ -230,6 +249,12 @@ def _ack(given: argparse.Namespace) -> int:
     from prober.cli.ack import acknowledge
 
     return acknowledge(given.config, given.what, seconds=given.seconds, reason=given.reason)
+
+
+def _drill(given: argparse.Namespace) -> int:
+    from prober.cli.drill import drill
+
+    return drill(given)
 
 
 def _report(given: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 import uvloop
 
 from prober.cli import exits
+from prober.cli.faults import settle_faults
 from prober.cli.settings import read_settings
 from prober.daemon.once import check_once
 from prober.daemon.once_effects import Line
@@ -23,6 +24,7 @@ def check(path: Path, *, as_json: bool) -> int:
     if settings is None:
         return exits.BAD_USAGE
     configure_log("warning", settings.config.log.format, settings.redact)
+    settle_faults(settings, "prober check")
     lines = uvloop.run(check_once(settings.config, settings.contract))
     if as_json:
         document = [line.document() for line in lines]

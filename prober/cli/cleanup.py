@@ -10,6 +10,7 @@ import uvloop
 
 from prober.cleanup import NotCleanedError, Report, Swept, clean_up, remove_fixtures
 from prober.cli import exits
+from prober.cli.faults import settle_faults
 from prober.cli.settings import Settings, read_settings
 from prober.clock import now
 from prober.daemon.lock import DataDirLock, Holder, Work
@@ -31,6 +32,7 @@ def clean(path: Path, *, dry_run: bool, fixtures: bool, as_json: bool) -> int:
     if settings is None:
         return exits.BAD_USAGE
     configure_log("warning", settings.config.log.format, settings.redact)
+    settle_faults(settings, "prober cleanup")
     lock = DataDirLock(settings.config.data_dir)
     try:
         # Nobody works in a directory that is not there, and looking for what is left makes none.

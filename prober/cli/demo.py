@@ -64,6 +64,7 @@ async def _demo(given: argparse.Namespace, listen: Address | None, limit: Rate |
                 directory=directory,
                 contract=given.contract,
                 listen=listen,
+                drillable=True,
                 target_settings=_limiting(limit),
                 target_config={} if limit is None else {"rate_limit": str(limit)},
                 progress=_progress,
@@ -110,6 +111,7 @@ async def _run(stack: Stack, given: argparse.Namespace, stopping: asyncio.Event)
     reader = Reader(stack.data_dir)
     await _tell(reader, stack, given.duration, stopping)
     _progress("stopping")
+    await stack.stop_drills()
     await stack.watcher.stop(STOP_TIMEOUT)
     seen = story.look(reader, began)
     print(story.summary(seen), flush=True)
@@ -141,6 +143,7 @@ async def _tell(reader: Reader, stack: Stack, duration: float | None, stopping: 
 def _announce(stack: Stack, prometheus: str | None, *, wanted: bool) -> None:
     _progress(f"config      {stack.config_file}")
     _progress(f"target      {stack.target.url}  (faults: {stack.target.control_url}/faults)")
+    _progress(f"drills      prober drill redis|db SCENARIO --config {stack.config_file}")
     _progress(f"metrics     {stack.watcher.url}/metrics")
     if prometheus is not None:
         _progress(f"Prometheus  {prometheus}")

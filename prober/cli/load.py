@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
+from pathlib import Path
 
 from prober.outcome import Suite
-from prober.suites.load.suite import Wanted, load
+from prober.suites.load.from_locust import LocustFileError, read_locust
+from prober.suites.load.suite import Wanted, from_locust, load
 from prober.suites.running import Measured, Plan, Session, UsageError, run_suite
 from prober.suites.scenarios import LOAD
 
@@ -33,7 +35,17 @@ def run_load(given: argparse.Namespace) -> int:
     wanted = Wanted(
         concurrency=scenario.concurrency, duration=duration, rate=given.rate, processes=given.processes
     )
+    if given.from_locust is not None:
+        return run_suite(plan, partial(_of_locust, wanted=wanted, file=given.from_locust))
     return run_suite(plan, partial(_checked, wanted=wanted))
+
+
+async def _of_locust(session: Session, *, wanted: Wanted, file: Path) -> Measured:
+    try:
+        portions = read_locust(file)
+    except LocustFileError as error:
+        raise UsageError(str(error)) from None
+    return await from_locust(session, wanted, portions)
 
 
 async def _checked(session: Session, *, wanted: Wanted) -> Measured:

@@ -11,6 +11,7 @@ import structlog
 import uvloop
 
 from prober.cli import exits
+from prober.cli.faults import settle_faults
 from prober.cli.settings import read_settings
 from prober.clock import now
 from prober.daemon.lock import DataDirLock, Holder, Work
@@ -32,6 +33,7 @@ def run(path: Path) -> int:
     if settings is None:
         return exits.BAD_USAGE
     configure_log(settings.config.log.level, settings.config.log.format, settings.redact)
+    settle_faults(settings, "prober run")
     lock = DataDirLock(settings.config.data_dir)
     try:
         holder = lock.take_patiently(Work.RUN, now(), PATIENCE)

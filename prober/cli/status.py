@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 from prober.cli import exits
 from prober.cli.settings import Settings, read_settings
-from prober.cli.status_page import open_violations, page
 from prober.publish.printable import printable
+from prober.publish.status_text import open_violations, page
 
 PASSWORD = "PROBER_STATUS_PASSWORD"  # noqa: S105 the name of the variable
 PATH = "/api/v1/status"

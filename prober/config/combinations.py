@@ -12,7 +12,18 @@ from prober.cap import race_requests
 from prober.config.budget import webhook_budget
 from prober.config.document import Path, dotted
 from prober.config.fault import Fault
-from prober.config.model import Config, Database, Health, MaintenanceWindow, Race, Redis, Tls, Webhook
+from prober.config.fields import is_loopback
+from prober.config.model import (
+    Config,
+    Database,
+    Environment,
+    Health,
+    MaintenanceWindow,
+    Race,
+    Redis,
+    Tls,
+    Webhook,
+)
 from prober.config.scheduled import suite_faults
 from prober.config.secrets import SecretUrl, url_passwords
 from prober.config.units import format_duration
@@ -27,7 +38,14 @@ MOST_INTERVALS_HUNG = 10
 def impossible(config: Config) -> list[Fault]:
     """Every impossible combination in `config`; none of a probe that is not enabled."""
     probes = config.probes
-    faults = [*_target(config), *_lifetimes(config), *_budget(config), *_maintenance(config), *_election(config)]
+    faults = [
+        *_target(config),
+        *_lifetimes(config),
+        *_budget(config),
+        *_maintenance(config),
+        *_election(config),
+        *_drills(config),
+    ]
     faults += suite_faults(config)
     enabled = [(name, getattr(probes, name)) for name in type(probes).model_fields]
     enabled = [(name, probe) for name, probe in enabled if probe.enabled]
@@ -233,6 +251,27 @@ def _window(path: Path, window: MaintenanceWindow) -> Iterator[Fault]:
             yield Fault((*path, "cron"), str(error))
     elif window.begins is not None and window.ends is not None and window.ends <= window.begins:
         yield Fault((*path, "to"), "found a moment that is not after from; expected the end of the window")
+
+
+def _drills(config: Config) -> Iterator[Fault]:
+    drills, environment = config.drills, config.target.environment
+    if drills.demo is not None and environment is not Environment.DEMO:
+        yield Fault(
+            ("drills", "demo"),
+            f"found the servers of a demo in environment {environment}; expected environment demo, or commands",
+        )
+    if drills.redis.jitter > drills.redis.latency:
+        yield Fault(
+            ("drills", "redis", "jitter"),
+            f"found {format_duration(drills.redis.jitter)}, expected at most the latency "
+            f"({format_duration(drills.redis.latency)}): nothing arrives before it was sent",
+        )
+    for name, service in (("redis", drills.redis), ("database", drills.database)):
+        if service.proxy is not None and not is_loopback(service.proxy.listen.host):
+            yield Fault(
+                ("drills", name, "proxy", "listen"),
+                "found an address that is not of this machine; our proxy listens on 127.0.0.1 or [::1] alone",
+            )
 
 
 def _redis(redis: Redis) -> Iterator[Fault]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,16 @@ def parse_address(value: object) -> Address:
 
 AddressField = Annotated[Address, BeforeValidator(parse_address), PlainSerializer(str, return_type=str)]
 """An `Address`, written as HOST:PORT."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, as far as that can be told without asking anybody."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _split(url: str) -> SplitResult:

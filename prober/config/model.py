@@ -277,6 +277,59 @@ class Cleanup(Section):
     orphan_age: Annotated[Duration, span("1m", "30d")] = 900.0
 
 
+Argv = Annotated[tuple[Name, ...], Field(strict=False, min_length=1, max_length=64)]
+"""A command and its arguments, run as they are and not by a shell."""
+
+
+class FaultCommands(Section):
+    """The command that makes a fault, and the one that undoes it."""
+
+    inject: Argv
+    undo: Argv
+
+
+class DrillProxy(Section):
+    """A TCP proxy of ours (`python -m prober.faults.proxy`) on the target's way to the service."""
+
+    control: FilePath  # the directory of its control socket
+    listen: AddressField  # where the target connects to
+
+
+class RedisDrills(Section):
+    """How the Redis of the target is broken; a fault without a command is made another way, or not at all."""
+
+    stop: FaultCommands | None = None
+    kill: FaultCommands | None = None
+    freeze: FaultCommands | None = None
+    refuse: FaultCommands | None = None
+    slow: FaultCommands | None = None
+    check: Argv | None = None  # succeeds when the service is well
+    command_timeout: Annotated[Duration, span("1s", "10m")] = 60.0
+    proxy: DrillProxy | None = None
+    latency: Annotated[Duration, span("1ms", "1m")] = 0.3  # that our proxy adds to each answer, for `slow`
+    jitter: Annotated[Duration, span("0ms", "1m")] = 0.1
+    keys: Annotated[int, Field(ge=0, le=5_000_000)] = 200_000  # of ours, to be loaded in `recovery`
+
+
+class DatabaseDrills(Section):
+    """How the PostgreSQL of the target is broken."""
+
+    stop: FaultCommands | None = None
+    kill: FaultCommands | None = None
+    check: Argv | None = None
+    command_timeout: Annotated[Duration, span("1s", "10m")] = 60.0
+    proxy: DrillProxy | None = None
+    sessions: Annotated[int, Field(ge=1, le=5_000)] = 1_000  # at most so many of ours, to fill the server
+
+
+class Drills(Section):
+    """Who makes the faults of a drill; never used in production."""
+
+    demo: FilePath | None = None  # the directory of a `prober demo`, whose servers may be broken
+    redis: RedisDrills = RedisDrills()
+    database: DatabaseDrills = DatabaseDrills()
+
+
 class ScheduledSuite(Section):
     """One suite that the calendar asks for. `rate` and `duration` are of load and drills, `races` of races."""
 
@@ -315,6 +368,7 @@ class Config(Section):
     pause: Pause | None = None
     maintenance: Annotated[tuple[MaintenanceWindow, ...], Field(strict=False, max_length=20)] = ()
     election: Annotated[Election, BeforeValidator(_short_form)] = Election()
+    drills: Drills = Drills()
     suites: Suites = Suites()
 
     @model_validator(mode="before")

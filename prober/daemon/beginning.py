@@ -37,6 +37,7 @@ def started(
         lost=restored.lost,
         late=restored.late,
         suites=restored.suites,
+        violation_hold=config.violations.violation_hold,
         recent_outages=(*restored.recent_outages, *open_outages(assembled, restored)),
     )
 

@@ -42,6 +42,7 @@ from prober.probes.synthetic import Mark
 from prober.probes.witness import Witness
 from prober.publish.journal import Journal, Keep, Restored
 from prober.result import RaceResult
+from prober.suites.load.sweeping import sweep_dead_runs
 from prober.suites.presence import suite_lives
 from prober.web.settings import WebSettings
 
@@ -320,13 +321,14 @@ class Daemon:
     ) -> OrphanSweep | None:
         if assembled.marks is None or sweep is None or effects is None:
             return None
-        limits = _limits(self._config)
+        witness = assembled.marks.witness
         return OrphanSweep(
             assembled.marks,
-            limits,
+            _limits(self._config),
             self._permission,
             orders=sweep,
             effects=effects,
+            loads=lambda: sweep_dead_runs(self._config, self._contract, witness),
             suite_lives=lambda: suite_lives(self._config.data_dir),
         )
 

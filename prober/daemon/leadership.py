@@ -58,6 +58,7 @@ class Leadership:
         self._lease = Lease(holder=f"{instance}/{secrets.token_hex(8)}", term=term)
         self._session: DatabaseSession | None = None
         self._told_leading: bool | None = None
+        self._told_holder = ""
         self._told_trouble = ""
 
     def refusal(self, *, undo: bool = False) -> SkipReason | None:  # noqa: ARG002 (the next holder cleans up)
@@ -159,20 +160,29 @@ class Leadership:
         held = self._lease
         leading = held.holds(boottime())
         changed = leading is not self._told_leading
-        if not changed and not (renewed and leading):
+        holder = "" if leading else self._seen_holder()
+        if not changed and not (renewed and leading) and holder == self._told_holder:
             return
-        began, self._told_leading = self._told_leading is None, leading
+        began, self._told_leading, self._told_holder = self._told_leading is None, leading, holder
         self._publish(
             Leading(
                 leading=leading,
                 at=now(),
                 until=held.until if leading else -math.inf,
                 fence=held.fence if leading else None,
+                holder=holder,
                 sentence=sentence if changed and not began else "",
             )
         )
         if changed and leading:
             self._gained(held.fence)
+
+    def _seen_holder(self) -> str:
+        """The instance that held the lease when it was last looked at."""
+        row = self._lease.seen
+        if row is None:
+            return "" if self._lease.looked else self._told_holder
+        return "" if row.free else row.holder.rpartition("/")[0]
 
     def _tell_trouble(self, trouble: str) -> None:
         if trouble and not self._told_trouble:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import signal
 import sys
 from typing import Any
 
@@ -33,6 +34,7 @@ def main() -> None:
         os.setuid(settings["uid"])
         _tie(settings)  # once more: the change of user has cleared it (prctl(2))
     os.umask(0o077)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored in what a shell runs in the background, and inherited
     try:
         os.execv(program[0], program)  # noqa: S606 - a fixed argument list, no shell
     except OSError as error:

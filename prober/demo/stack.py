@@ -14,6 +14,7 @@ import yaml
 from prober.config.fields import Address
 from prober.config.load import load_config
 from prober.daemon.assembly import database_addresses, load_contract
+from prober.demo.control import DemoControl
 from prober.demo.postgres import Postgres
 from prober.demo.process import Owner, obstacle, unprivileged_user
 from prober.demo.prometheus import Prometheus
@@ -22,6 +23,7 @@ from prober.demo.redis_server import RedisServer
 from prober.demo.target.forms import FormName
 from prober.demo.target_server import Target
 from prober.demo.watcher import Watcher
+from prober.outcome import Service
 from prober.setup import set_up
 
 PUBLIC_URL = "https://orders.demo.example"
@@ -73,6 +75,8 @@ class Stack:
     target_config: Mapping[str, Any] = field(default_factory=dict)  # over the config's section `target`
     config_sections: Mapping[str, Any] = field(default_factory=dict)  # over the top level of the config
     proxied: bool = False  # whether the daemon reaches the target through a proxy of ours, `proxy`
+    # Whether `prober drill` may break it: a control for its servers, and proxies on the target's way to them.
+    drillable: bool = False
     progress: Callable[[str], None] = _say_nothing
 
     def __post_init__(self) -> None:
@@ -86,6 +90,7 @@ class Stack:
         self.config_file = self.directory / "config.yaml"
         self.data_dir = self.directory / "prober-data"
         self.watcher = Watcher(self.owner, self.directory / "prober", self.config_file, listen=self.listen)
+        self.control = DemoControl(self.directory, {Service.REDIS: self.redis, Service.DATABASE: self.postgres})
 
     async def start_services(self) -> None:
         """Start PostgreSQL, Redis and the target, and write the config of this stack."""
@@ -94,12 +99,15 @@ class Stack:
         dsn = await self.postgres.create_database("orders")
         self.progress("starting Redis")
         await self.redis.start()
+        target_dsn, target_redis = dsn, self.redis.url()
+        if self.drillable:
+            target_dsn, target_redis = await self._start_drills(target_dsn, target_redis)
         self.progress("starting the reference target")
         self.target = Target(
             self.owner,
             self.directory / "target",
-            dsn=dsn,
-            redis_url=self.redis.url(),
+            dsn=target_dsn,
+            redis_url=target_redis,
             auth_token=self._auth_token,
             public_url=PUBLIC_URL + WEBHOOK_PATH,
             settings={"form": FORMS[self.contract], **self.target_settings},
@@ -110,6 +118,22 @@ class Stack:
             await self.proxy.start()
         self._write_config(dsn)
         await self._set_up()
+
+    async def _start_drills(self, dsn: str, redis_url: str) -> tuple[str, str]:
+        """Make the servers breakable; the target's ways to them, through proxies."""
+        self.redis_proxy = Proxy(self.owner, self.directory / "redis-proxy", self.redis.port)
+        self.database_proxy = Proxy(self.owner, self.directory / "database-proxy", self.postgres.port)
+        await self.redis_proxy.start()
+        await self.database_proxy.start()
+        await self.control.start()
+        return (
+            dsn.replace(self.postgres.address, self.database_proxy.address),
+            redis_url.replace(self.redis.address, self.redis_proxy.address),
+        )
+
+    async def stop_drills(self) -> None:
+        """Let nobody break the servers any more, before they are stopped."""
+        await self.control.stop()
 
     async def start_watcher(self) -> None:
         """Start the daemon and wait until every probe has run once."""
@@ -146,10 +170,21 @@ class Stack:
             },
             "cap": CAP,
             "probes": probes,
+            **({"drills": self._drills()} if self.drillable else {}),
             **self.config_sections,
         }
         self.config_file.touch(mode=0o600)
         self.config_file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+    def _drills(self) -> dict[str, Any]:
+        proxies = {"redis": self.redis_proxy, "database": self.database_proxy}
+        return {
+            "demo": str(self.directory),
+            **{
+                name: {"proxy": {"control": str(proxy.directory), "listen": proxy.address}}
+                for name, proxy in proxies.items()
+            },
+        }
 
     async def _set_up(self) -> None:
         config = load_config(self.config_file, {})

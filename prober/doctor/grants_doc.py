@@ -55,6 +55,9 @@ def blocks() -> dict[str, str]:
         "grants": _code("sql", [f"{line};" for line in (*role, *own, *grants(wanted, ROLE))]),
         "redis-acl": _code("text", [_acl(contract, read_only_keys=True)]),
         "redis-acl-6": _code("text", [_acl(contract, read_only_keys=False)]),
+        "redis-acl-scan": _code(
+            "text", [f"ACL SETUSER {ROLE} {' '.join(f'+{each}' for each in redis_acl.OPTIONAL)}"]
+        ),
     }
 
 

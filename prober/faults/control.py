@@ -11,8 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -22,6 +20,7 @@ from typing import Any
 from prober.faults.conditions import ConditionError, changed
 from prober.faults.gate import Gate
 from prober.faults.state import State
+from prober.faults.unix_socket import listening
 
 SOCKET = "proxy.sock"
 WORDS = ("show", "set", "clear", "reset")
@@ -29,16 +28,6 @@ WORDS = ("show", "set", "clear", "reset")
 
 class RequestError(Exception):
     """A request that is not understood or not allowed; the text is the answer."""
-
-
-@contextlib.contextmanager
-def short_path(directory: Path) -> Iterator[str]:
-    """A path of the control socket that fits into its address, however long that of the directory is (unix(7))."""
-    handle = os.open(directory, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{handle}/{SOCKET}"
-    finally:
-        os.close(handle)
 
 
 class ControlServer:
@@ -53,15 +42,7 @@ class ControlServer:
 
     async def start(self) -> None:
         """Listen; takes the place of a dead proxy's socket. OSError when a living one has it."""
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            with short_path(self._directory) as path:
-                _remove_if_dead(path)
-                listener.bind(path)
-                os.chmod(path, 0o600)  # noqa: PTH101 - before it listens
-        except OSError:
-            listener.close()
-            raise
+        listener = listening(self._directory, SOCKET)
         self._server = await asyncio.start_unix_server(self._serve, sock=listener)
 
     async def stop(self) -> None:
@@ -151,15 +132,3 @@ def _parse(line: bytes) -> dict[str, Any]:
     if not isinstance(request, dict):
         raise RequestError(f"expected a JSON object, got {line[:80]!r}")
     return request
-
-
-def _remove_if_dead(path: str) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(path)
-        except FileNotFoundError:
-            return
-        except ConnectionRefusedError:
-            os.unlink(path)  # noqa: PTH108
-            return
-    raise FileExistsError("another proxy answers there")

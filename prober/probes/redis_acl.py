@@ -17,6 +17,8 @@ COMMANDS = {
     "subscribe": "the tripwire, which notices a crash at once",
     "client|setname": "our name in CLIENT LIST",
 }
+# What a command of a person may want besides, and what that shows: never among `rules`.
+OPTIONAL = {"scan": "`prober cleanup` looks for our keys; it sees the name of every key"}
 OWN_KEYS = "synthetic-prober:*"
 CHANNELS = "synthetic-prober:*"
 # Of each queue only what is counted: no job, no payload.

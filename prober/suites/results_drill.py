@@ -71,7 +71,8 @@ class Backlog(Part):
 class Recovery(Part):
     """How long it took to come back after the fault was undone, and the outages as they were measured."""
 
-    service_seconds: float | None  # the service itself, from the fault's end to its first good answer
+    # The service itself, from the fault's end to its first good answer; None where it never failed by our probes.
+    service_seconds: float | None
     service_outage_seconds: float | None  # from the first failure to the first of several good answers
     uncertainty: float | None
     webhook_seconds: float | None  # the webhook path, from the fault's end to an accepted message with an effect

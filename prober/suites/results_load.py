@@ -50,7 +50,7 @@ class Requests(Part):
 
 
 class Effects(Part):
-    """What the target's database says of the accepted messages; None where it cannot be asked."""
+    """What the target's database says of the accepted messages, those of the warm-up included."""
 
     accepted: int
     effective: int

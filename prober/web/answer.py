@@ -21,6 +21,19 @@ def text_answer(body: str | bytes, content_type: str, headers: Mapping[str, str]
     return web.Response(body=raw, headers={**_ALWAYS, "Content-Type": content_type, **(headers or {})})
 
 
+def html_answer(page: str, headers: Mapping[str, str], *, status: int = 200) -> web.Response:
+    """Answer a page for people."""
+    answer = text_answer(page, "text/html; charset=utf-8", headers)
+    answer.set_status(status)
+    return answer
+
+
+def stream_answer(headers: Mapping[str, str]) -> web.StreamResponse:
+    """Begin to answer server-sent events, which no proxy on the way may collect."""
+    kind = {"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
+    return web.StreamResponse(headers={**_ALWAYS, **kind, **headers})
+
+
 def json_answer(document: Mapping[str, object]) -> web.Response:
     """Answer 200 with a JSON document."""
     # ASCII, since what a target says may hold what cannot be encoded.

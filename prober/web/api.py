@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import prober
 from prober.clock import Instant
-from prober.event import Outage, ProbeRan, StandingViolation, WinRate
+from prober.event import JournalFailed, Outage, ProbeRan, StandingViolation, WinRate
 from prober.web.board import Board
 from prober.web.suites import finished_document, running_document
 
 
-def status_document(board: Board, at: Instant) -> dict[str, object] | None:
-    """All that the board knows at this moment; None before the prober process has started."""
+def status_document(board: Board, at: Instant, boot: float) -> dict[str, object] | None:
+    """All that the board knows at this moment, on the clock of leases too; None before the prober has started."""
     started, now = board.started, at.mono
     if started is None:
         return None
@@ -25,6 +25,8 @@ def status_document(board: Board, at: Instant) -> dict[str, object] | None:
         "started": started.at.wall,
         "uptime_seconds": max(0.0, now - started.at.mono),
         "trouble": board.trouble(now),
+        "writes_held_back": board.restricted,
+        "journal_trouble": None if board.journal_trouble is None else _journal(board.journal_trouble),
         "probes": {str(probe): _probe(board.last_runs.get(probe), now) for probe in started.probes},
         "outages": {
             "under_way": [_outage(outage, now) for outage in board.outages.values()],
@@ -33,6 +35,7 @@ def status_document(board: Board, at: Instant) -> dict[str, object] | None:
         "violations": _violations(board),
         "win_rate": _win_rate(board.win_rate, now),
         "webhooks": {"lost": board.lost, "late": board.late},
+        "election": _election(board, boot),
         "suites": {
             "running": running_document(board.suite_running),
             "last": [
@@ -41,6 +44,18 @@ def status_document(board: Board, at: Instant) -> dict[str, object] | None:
             ],
         },
     }
+
+
+def _journal(failed: JournalFailed) -> dict[str, object]:
+    return {"reason": failed.reason, "detail": failed.detail}
+
+
+def _election(board: Board, boot: float) -> dict[str, object] | None:
+    """Who writes, and since when as far as this prober saw; None without an election."""
+    writer = board.writer(boot)
+    if writer is None:
+        return None
+    return {"leading": writer.ours, "holder": writer.instance, "fence": writer.fence, "since": writer.since}
 
 
 def _probe(run: ProbeRan | None, now: float) -> dict[str, object] | None:

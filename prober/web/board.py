@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
+from prober.clock import Instant
 from prober.event import (
     Event,
+    JournalFailed,
+    Leading,
     LoopLag,
     Outage,
     OutageChanged,
@@ -26,6 +30,17 @@ from prober.outcome import OutageState, ProbeName, Settlement, SkipReason, Suite
 # The prober's loop reports several times within this; a stop of the world this long is no small hiccup.
 ALIVE_WITHIN = 5.0
 RECENT_OUTAGES = 20
+VIOLATION_HOLD = 4 * 3600.0  # until the prober has said what it is, as in the config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writer:
+    """Who writes, of several replicas. `instance` is None where nobody is known to; `since` in Unix seconds."""
+
+    instance: str | None
+    ours: bool
+    fence: int | None
+    since: float | None
 
 
 class Board:
@@ -42,9 +57,13 @@ class Board:
         self.win_rate: WinRate | None = None
         self.suites: dict[tuple[Suite, str], SuiteFinished] = {}  # the last run of each scenario
         self.suite_running: SuiteRunning | None = None
+        self.journal_trouble: JournalFailed | None = None  # the last there was
+        self.raced = 0  # races since we began, with and without a verdict
         self.lost = 0
         self.late = 0
         self.restricted: str | None = None  # why no writes are made at the moment
+        self.election: Leading | None = None  # the last word on who writes; None: there is no election
+        self.elected_at: Instant | None = None  # when the prober learned of it
         self._ticked: float | None = None
 
     def record(self, event: Event) -> None:
@@ -61,6 +80,7 @@ class Board:
             case ProbeRan():
                 if self.started is None or event.result.probe in self.started.probes:
                     self.last_runs[event.result.probe] = event
+                    self.raced += event.result.probe is ProbeName.RACE
             case ProbeSkipped(reason=SkipReason.NOT_LEADER):
                 self.left_to_others.add(event.probe)
             case OutageChanged():
@@ -77,13 +97,38 @@ class Board:
                 self.stand = event
             case WinRate():
                 self.win_rate = event
+            case Leading():
+                self._lead(event)
             case SuiteFinished():
                 self._suite(event)
             case SuiteRunning():
                 self.suite_running = event
+            case JournalFailed():
+                self.journal_trouble = event
             case WebhookSettled(settlement=settlement):
                 self.lost += settlement is Settlement.LOST
                 self.late += settlement is Settlement.LATE
+
+    def _lead(self, event: Leading) -> None:
+        if event.leading and event.fence is None:
+            return  # nobody else could
+        before = self.election
+        if before is None or (before.fence, before.holder) != (event.fence, event.holder):
+            self.elected_at = event.at
+        self.election = event
+
+    def writer(self, boot: float) -> Writer | None:
+        """Say who writes at this time of CLOCK_BOOTTIME; None without an election."""
+        told, at = self.election, self.elected_at
+        if told is None or at is None or self.started is None:
+            return None
+        # A prober that is frozen tells nothing of the end of its lease.
+        if told.leading and boot >= told.until:
+            return Writer(instance=None, ours=False, fence=None, since=None)
+        instance = self.started.instance if told.leading else told.holder or None
+        return Writer(
+            instance=instance, ours=told.leading, fence=told.fence, since=None if instance is None else at.wall
+        )
 
     def _start(self, event: Started) -> None:
         self.started = event
@@ -116,6 +161,11 @@ class Board:
         self.outages.pop(event.probe, None)
         if event.outage is not None and event.outage.ended is not None:
             self.recent_outages.append(event.outage)
+
+    @property
+    def violation_hold(self) -> float:
+        """How long a violation stays open after it was last seen, seconds."""
+        return VIOLATION_HOLD if self.started is None else self.started.violation_hold
 
     def trouble(self, now: float) -> str | None:
         """Say in a sentence why the prober is not healthy; None when it is."""

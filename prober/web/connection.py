@@ -58,6 +58,10 @@ class Connection(web.RequestHandler):
         self._head_due = None
         self.quiet_since = self._loop.time()
 
+    def spoke(self) -> None:
+        """Note that a stream goes on: it is not quiet."""
+        self.quiet_since = self._loop.time()
+
     def answer_made(self) -> None:
         """Give the client its time to take the answer, and to end what it sent after its request."""
         self._answering = False

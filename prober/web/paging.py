@@ -25,24 +25,36 @@ class Page:
 
 def asked_page(query: Mapping[str, str], filter_name: str, filters: Sequence[str]) -> Page:
     """Read the parameters `limit`, `before` and the one named `filter_name`. Raises BadQueryError."""
-    known = (filter_name, "limit", "before")
-    unknown = [name for name in query if name not in known]
-    if unknown:
-        raise BadQueryError(f"expected only the parameters {', '.join(known)}, found {unknown[0][:100]!r}")
-    only = query.get(filter_name)
-    if only is not None and only not in filters:
-        raise BadQueryError(f"{filter_name}: expected one of {', '.join(filters)}, found {only[:100]!r}")
+    known_only(query, (filter_name, "limit", "before"))
     return Page(
-        only=only,
-        limit=_number("limit", query.get("limit"), MOST) or USUAL,
-        before=_number("before", query.get("before"), LARGEST_SEQ),
+        only=choice(query, filter_name, filters),
+        limit=number(query, "limit", MOST) or USUAL,
+        before=number(query, "before", LARGEST_SEQ),
     )
 
 
-def _number(name: str, text: str | None, most: int) -> int | None:
+def known_only(query: Mapping[str, str], known: Sequence[str]) -> None:
+    """Refuse every other parameter. Raises BadQueryError."""
+    unknown = [name for name in query if name not in known]
+    if unknown:
+        expected = f"expected only the parameters {', '.join(known)}" if known else "expected no parameters"
+        raise BadQueryError(f"{expected}, found {unknown[0][:100]!r}")
+
+
+def choice(query: Mapping[str, str], name: str, choices: Sequence[str]) -> str | None:
+    """One of a closed set; None where it was not given. Raises BadQueryError."""
+    found = query.get(name)
+    if found is not None and found not in choices:
+        raise BadQueryError(f"{name}: expected one of {', '.join(choices)}, found {found[:100]!r}")
+    return found
+
+
+def number(query: Mapping[str, str], name: str, most: int) -> int | None:
+    """A whole number from 1 on; None where it was not given. Raises BadQueryError."""
+    text = query.get(name)
     if text is None:
         return None
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
-    if not 1 <= number <= most:
+    found = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
+    if not 1 <= found <= most:
         raise BadQueryError(f"{name}: expected a whole number from 1 to {most}, found {text[:100]!r}")
-    return number
+    return found

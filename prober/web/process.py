@@ -25,11 +25,14 @@ from prober.publish.frames import (
     unpickled,
     upward,
 )
+from prober.web.archive import Archive
 from prober.web.board import Board
 from prober.web.catalogue.probing import READY
+from prober.web.day import Day
 from prober.web.exposition import Exposition
 from prober.web.log import configure_log, log
 from prober.web.metrics import Metrics
+from prober.web.routes import Routes
 from prober.web.server import WebServer
 from prober.web.tls import TlsUnusableError
 
@@ -65,6 +68,7 @@ class ParentLink(asyncio.Protocol):
         self._metrics = Metrics()
         self._board = Board()
         self._metrics.series.compute(READY, by=self._board.ready)
+        self._day = Day()
         self._reader = FrameReader()
         self._transport: asyncio.Transport | None = None
         self._lost = asyncio.Event()
@@ -127,6 +131,7 @@ class ParentLink(asyncio.Protocol):
     def _record(self, event: Event) -> None:
         try:
             self._board.record(event)
+            self._day.record(event)
             self._metrics.record(event)
         except Exception:
             # One event that we do not understand must not blind us to all others.
@@ -140,8 +145,10 @@ class ParentLink(asyncio.Protocol):
         address = f"{wanted.host}:{wanted.port}"
         try:
             exposition = Exposition(self._metrics.series, wanted.prober_pid)
-            self._server = WebServer(self._board, exposition, wanted.web, self._ask_reload, wanted.data_dir)
+            routes = Routes(self._board, exposition, self._day, Archive(wanted.data_dir))
+            self._server = WebServer(routes, wanted.web, self._ask_reload)
             host, port = await self._server.listen(wanted.host, wanted.port)
+            routes.begin()
         except TlsUnusableError as error:
             self._fail(f"cannot serve TLS on {address}: {error}")
         except OSError as error:

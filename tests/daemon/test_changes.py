@@ -34,6 +34,7 @@ DOCUMENT: dict[str, Any] = {
 # Every section of the config that a reload takes up. One that is new belongs here, or into FIXED.
 FOLLOWED = {
     *("web_config", "web", "shutdown_timeout", "log", "target", "probes", "outages", "violations", "journal"),
+    "drills",  # commands read them, the daemon never does
     "suites",
 }
 

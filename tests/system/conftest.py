@@ -6,13 +6,21 @@ import contextlib
 import uuid
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
 from prober.demo.redis_server import RedisServer
 from prober.probes.schema import ensure_schema
 
+from .grouping import keep_together
 from .probing import connected
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Before xdist looks at the groups."""
+    keep_together(items)
 
 
 @pytest_asyncio.fixture

@@ -17,7 +17,7 @@ from prober.demo.process import Owner, User
 from prober.demo.stack import FORMS
 from tests.promtool import check_metrics
 from tests.system.demo_run import NOBODY, Demo, SharedMemory
-from tests.system.watching import Scrape, parse
+from tests.system.watching import Scrape, parse, until
 
 TWELVE = (  # the guide, "Prometheus Metrics to Track"
     "whatsapp_webhook_requests_total",
@@ -63,14 +63,20 @@ async def settled_record(control: str, url: str) -> tuple[dict[str, int], Scrape
     raise AssertionError("the record and the metrics never agreed")
 
 
+async def shown(url: str) -> bool:
+    scrape = parse(fetch(f"{url}/metrics"))
+    webhooks = scrape.total("whatsapp_webhook_requests_total")
+    return scrape.total("vendor_routing_races_total") >= 2 and webhooks >= 5
+
+
 @pytest.mark.parametrize("user", [None, NOBODY], ids=["ourselves", "ordinary user"])
 async def test_a_demo_shows_the_truth_and_leaves_nothing(owner: Owner, user: User | None) -> None:
     if user is not None and os.geteuid() != 0:
         pytest.skip("only root can become somebody else; the other case is an ordinary user here")
-    demo = Demo(owner, "--duration", "25s", user=user)
+    demo = Demo(owner, user=user)
     url = await demo.ready()
     memory = SharedMemory(demo.directory)
-    await asyncio.sleep(8)
+    await until("two races and five webhooks", lambda: shown(url))
     record, scrape = await settled_record(control_of(demo.said()), url)
     for name in TWELVE:
         assert any(found == name for found, _ in scrape.samples), name
@@ -80,6 +86,7 @@ async def test_a_demo_shows_the_truth_and_leaves_nothing(owner: Owner, user: Use
     assert record["webhooks"] == scrape.total("whatsapp_webhook_requests_total")
     assert record["accepts"] >= 5 * scrape.total("vendor_routing_races_total") > 0
     exposition = fetch(f"{url}/metrics")
+    demo.send_signal(signal.SIGINT)
     assert await demo.ended() == 0, demo.said()
     assert "violations none" in demo.said()
     await demo.nothing_left()

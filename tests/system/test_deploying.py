@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from prober.contract import Claimed, Contract, Full, Repeats
 from prober.daemon.assembly import Assembled, Intentions, assemble, load_contract
 from prober.daemon.leadership import leadership_of
 from prober.daemon.once import check_once
+from prober.daemon.watch import Watched as ProbeWatched
 from prober.demo.process import Owner
 from prober.demo.redis_server import RedisServer, TlsFiles
 from prober.demo.stack import FROM_NUMBER, Stack
@@ -97,50 +99,74 @@ async def nothing(*_: object) -> None:
 
 
 async def shortcomings(config: Config, contract: Contract) -> list[str]:
+    """All that fails."""
+    return [each async for each in tried(config, contract)]
+
+
+async def falls_short(config: Config, contract: Contract) -> bool:
+    """Whether anything fails; nothing more is tried once something did."""
+    async with aclosing(tried(config, contract)) as found:
+        return await anext(found, None) is not None
+
+
+async def tried(config: Config, contract: Contract) -> AsyncGenerator[str, None]:
     """Run every probe, a race, the effect and clean-up of a message, and the look at the fixtures: what fails."""
     leadership = leadership_of(config, lambda _: None)
     assert leadership is not None
     await leadership.try_once()
     await leadership.ask_once()  # a renewal
-    found = [] if leadership.refusal() is None else ["the lease is not to be had"]
+    if leadership.refusal() is not None:
+        yield "the lease is not to be had"
     assembled = assemble(config, contract, Intentions(webhook=nothing, order=nothing), leadership)
     try:
         for watched in assembled.watched:
             for urgent in (False, True) if watched.tracking and watched.tripwire else (False,):
-                started = now()
-                permit = await assembled.gate.permit(watched.demand, patience=TIMEOUT)
-                assert isinstance(permit, Permit)
-                run = Run(
-                    id=new_run_id(started.wall), started=started, timeout=TIMEOUT, urgent=urgent, permit=permit
-                )
-                try:
-                    result = await watched.probe.run(run)
-                finally:
-                    permit.close()
-                found += shortcomings_of(result, urgent=urgent)
-                if isinstance(result, WebhookResult) and result.awaited is not None:
-                    found += await message_shortcomings(contract, assembled, result.awaited, result.accepted)
-                if isinstance(result, WebhookCheckResult):
-                    for message in result.awaited:
-                        accepted = message.accepted is not None
-                        found += await message_shortcomings(contract, assembled, message, accepted)
-            if watched.tripwire is not None:
-                found += await holds(watched.tripwire.hold())
-        present = contract.race.present
-        assert present is not None
-        assert assembled.witness is not None
-        mark = Mark(config.instance)
-        values = {"retailer_id": mark.retailer, "vendor_ids": [*mark.vendors(5), mark.late_vendor]}
-        found += await asked(assembled.witness.fetch(present, values, timeout=TIMEOUT))
-        assert assembled.marks is not None
-        try:
-            if not (await assembled.marks.found(timeout=TIMEOUT)).kept:
-                found.append("nothing is marked")
-        except NotAskable as why:
-            found.append(why.detail)
+                for each in await run_shortcomings(contract, assembled, watched, urgent=urgent):
+                    yield each
+            for each in await holds(watched.tripwire.hold()) if watched.tripwire else ():
+                yield each
+        for each in await fixture_shortcomings(config, contract, assembled):
+            yield each
     finally:
         await assembled.close()
         await leadership.give_back()
+
+
+async def run_shortcomings(
+    contract: Contract, assembled: Assembled, watched: ProbeWatched, *, urgent: bool
+) -> list[str]:
+    """Run one probe, and follow the messages that it has sent."""
+    started = now()
+    permit = await assembled.gate.permit(watched.demand, patience=TIMEOUT)
+    assert isinstance(permit, Permit)
+    run = Run(id=new_run_id(started.wall), started=started, timeout=TIMEOUT, urgent=urgent, permit=permit)
+    try:
+        result = await watched.probe.run(run)
+    finally:
+        permit.close()
+    found = shortcomings_of(result, urgent=urgent)
+    if isinstance(result, WebhookResult) and result.awaited is not None:
+        found += await message_shortcomings(contract, assembled, result.awaited, result.accepted)
+    if isinstance(result, WebhookCheckResult):
+        for message in result.awaited:
+            found += await message_shortcomings(contract, assembled, message, message.accepted is not None)
+    return found
+
+
+async def fixture_shortcomings(config: Config, contract: Contract, assembled: Assembled) -> list[str]:
+    """Look for the fixtures and the marks."""
+    present = contract.race.present
+    assert present is not None
+    assert assembled.witness is not None
+    assert assembled.marks is not None
+    mark = Mark(config.instance)
+    values = {"retailer_id": mark.retailer, "vendor_ids": [*mark.vendors(5), mark.late_vendor]}
+    found = await asked(assembled.witness.fetch(present, values, timeout=TIMEOUT))
+    try:
+        if not (await assembled.marks.found(timeout=TIMEOUT)).kept:
+            found.append("nothing is marked")
+    except NotAskable as why:
+        found.append(why.detail)
     return found
 
 
@@ -262,6 +288,24 @@ async def test_the_daemon_runs_with_them_and_leaves_nothing(stack: Stack) -> Non
     await nothing_of_ours(stack)
 
 
+async def test_a_clean_up_looks_for_keys_only_with_the_right_that_is_left_out(stack: Stack) -> None:
+    config, _ = settings(stack, Mode.NO_SIDE_EFFECTS)
+    client = stack.redis.client()
+    await client.flushall()  # an urgent run leaves its key to the next one, which there was none here
+    key = Mark(config.instance).key(new_run_id(now().wall))
+    await client.set(key, "x", ex=60)
+    done = await asyncio.to_thread(command, stack, "cleanup", "--json")
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["keys"]["removed"], "+scan" in said["keys"]["not_known"]) == (0, 0, True)
+    assert [said[kind]["not_known"] for kind in ("orders", "messages")] == [None, None]
+    await client.execute_command(*block("redis-acl-scan").split())  # type: ignore[no-untyped-call]
+    done = await asyncio.to_thread(command, stack, "cleanup", "--json")
+    assert (done.returncode, json.loads(done.stdout)["keys"]) == (0, {"removed": 1, "left": [], "not_known": None})
+    assert not await client.exists(key)
+    await set_user(client, acl_rules("redis-acl-6"))
+    await client.aclose()
+
+
 async def test_without_any_one_grant_something_fails(stack: Stack) -> None:
     config, contract = settings(stack, Mode.NO_SIDE_EFFECTS)
     grants = grants_in(block("grants"))
@@ -279,7 +323,7 @@ async def each_is_needed(stack: Stack, grants: list[Grant], config: Config, cont
     idle, unnamed = [], []
     for grant in grants:
         await stack.postgres.execute(grant.revoke, "orders")
-        if not await shortcomings(config, contract):
+        if not await falls_short(config, contract):
             idle.append(str(grant))
         bad = [f.mend async for f in examine_database(config, contract) if f.verdict is not StepVerdict.OK]
         if not any(word_of(grant) in mend for mend in bad):

@@ -261,8 +261,8 @@ class Replica:
 
 
 @contextlib.asynccontextmanager
-async def replicas(*dsns: str, term: float = 2.0) -> AsyncIterator[list[Replica]]:
-    found = [Replica(dsn, f"r{n}", term) for n, dsn in enumerate(dsns)]
+async def replicas(*dsns: str, term: float = 2.0, called: str = "r") -> AsyncIterator[list[Replica]]:
+    found = [Replica(dsn, f"{called}{n}", term) for n, dsn in enumerate(dsns)]
     try:
         yield found
     finally:
@@ -276,9 +276,10 @@ async def test_one_of_two_writes_and_the_other_when_it_is_cut_off(owner: Owner, 
     dsn = prepared.replace(f":{parts.port}", f":{proxy.port}")
     async with replicas(dsn) as (first,):
         await until(first.leads)
-        async with replicas(prepared) as (second,):
+        async with replicas(prepared, called="s") as (second,):
             await until(lambda: has(second.events))
             assert await second.follows()
+            await until(lambda: has(second.events[-1].holder == "r0"))
             assert (first.leadership.fence, second.leadership.fence) == (1, 0)
             await proxy.set(freeze=True)
             await until(first.follows)
@@ -291,6 +292,7 @@ async def test_one_of_two_writes_and_the_other_when_it_is_cut_off(owner: Owner, 
                 await until(lambda: has(logged(logs, "the lease can be asked for again")))
             assert await first.follows()
             assert first.turns == [False, True, False]
+            await until(lambda: has(first.events[-1].holder == "s0"))
             assert first.gained == [1]
         # The other gave it back: there is nothing to wait for.
         await until(first.leads)

@@ -10,7 +10,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,32 +42,31 @@ class Doomed:
         if user is not None:
             os.chown(self.place, user.uid, user.gid)
         paths = [str(Path(prober.__file__).parents[1]), *(path for path in sys.path if "site-packages" in path)]
-        self.process = subprocess.Popen(
-            [interpreter_for(user), str(SCRIPT), stage],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+        self.output = owner.directory / f"doomed-{stage}.out"
+        # A child of the test's own owner: nothing of it outlives a test that fails or is killed.
+        self.process = owner.spawn(
+            [interpreter_for(user), SCRIPT, stage],
+            name="doomed",
+            cwd=Path("/"),
+            log_file=self.output,
             env={"PATH": os.environ["PATH"], "TMPDIR": str(self.place), "PYTHONPATH": ":".join(paths)},
-            cwd="/",
-            user=user.uid if user else None,
-            group=user.gid if user else None,
-            extra_groups=[] if user else None,
+            user=user,
         )
         self.family: list[Identity] = []
         self.inodes: set[int] = set()
         self.ports: set[int] = set()
 
     async def reach(self, stage: str) -> None:
-        assert self.process.stdout is not None
         async with asyncio.timeout(PATIENCE):
-            line = await asyncio.to_thread(self.process.stdout.readline)
-        assert line.decode().strip() == stage
+            while stage not in self.output.read_text().splitlines():
+                assert self.process.running, self.output.read_text()
+                await asyncio.sleep(0.001)
         self.look()
 
     def look(self) -> None:
         """Note who and what is there now."""
-        identity = procfs.identify(self.process.pid)
-        assert identity is not None
-        self.family = procfs.tree([identity])
+        self.family = self.process.tree()
+        assert self.family
         self.inodes = {directory.stat().st_ino for directory in self.place.glob("*/*/data*")}
         configurations = [*self.place.glob("*/*/redis.conf"), *self.place.glob("*/*/data/postgresql.conf")]
         for file in configurations:
@@ -79,7 +77,7 @@ class Doomed:
         return found
 
     async def assert_nothing_is_left(self) -> None:
-        await asyncio.to_thread(self.process.wait, PATIENCE)
+        await self.process.wait(PATIENCE)
         assert await gone(self.family, PATIENCE) == []
         async with asyncio.timeout(PATIENCE):
             while self.processes() or any(self.place.iterdir()):
@@ -140,15 +138,9 @@ def user(request: pytest.FixtureRequest) -> User | None:
 
 
 @pytest.fixture
-def doomed(owner: Owner, user: User | None, request: pytest.FixtureRequest) -> Iterator[Doomed]:
+def doomed(owner: Owner, user: User | None, request: pytest.FixtureRequest) -> Doomed:
     """Start a doomed owner; the parameter is its stage."""
-    doomed = Doomed(owner, request.param, user)
-    yield doomed
-    if doomed.process.poll() is None:
-        doomed.process.kill()
-    doomed.process.wait()
-    if doomed.process.stdout is not None:
-        doomed.process.stdout.close()
+    return Doomed(owner, request.param, user)
 
 
 def stages(*names: str) -> pytest.MarkDecorator:
@@ -162,7 +154,7 @@ async def test_kill_9_leaves_nothing(doomed: Doomed, stage: str) -> None:
     if stage not in {"at_once", "initdb"}:
         assert len(doomed.segments()) == 1
         assert len(doomed.ports) == 2
-    doomed.process.kill()
+    doomed.process.signal(signal.SIGKILL)
     await doomed.assert_nothing_is_left()
 
 
@@ -172,7 +164,7 @@ async def test_kill_9_in_the_middle_of_a_restart_leaves_nothing(doomed: Doomed, 
     await doomed.reach(stage)
     await asyncio.sleep(moment)  # any moment will do: what is asserted holds for all of them
     doomed.look()
-    doomed.process.kill()
+    doomed.process.signal(signal.SIGKILL)
     await doomed.assert_nothing_is_left()
 
 
@@ -181,7 +173,7 @@ async def test_kill_9_in_the_middle_of_a_restart_leaves_nothing(doomed: Doomed, 
 async def test_kill_9_while_everything_begins_leaves_nothing(doomed: Doomed, stage: str, moment: float) -> None:
     await asyncio.sleep(moment)
     doomed.look()
-    doomed.process.kill()
+    doomed.process.signal(signal.SIGKILL)
     await doomed.assert_nothing_is_left()
 
 
@@ -189,7 +181,7 @@ async def test_kill_9_while_everything_begins_leaves_nothing(doomed: Doomed, sta
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=str)
 async def test_an_ordinary_signal_leaves_nothing(doomed: Doomed, stage: str, number: signal.Signals) -> None:
     await doomed.reach(stage)
-    doomed.process.send_signal(number)
+    doomed.process.signal(number)
     await doomed.assert_nothing_is_left()
 
 
@@ -199,7 +191,7 @@ async def test_the_keeper_outlives_what_ends_its_owner(doomed: Doomed, stage: st
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         assert procfs.send(doomed.keeper(), number)
     assert os.getsid(doomed.keeper().pid) != os.getsid(doomed.process.pid)
-    doomed.process.kill()
+    doomed.process.signal(signal.SIGKILL)
     await doomed.assert_nothing_is_left()
 
 
@@ -208,8 +200,8 @@ async def test_a_fork_that_holds_the_socket_does_not_hold_up_the_end(doomed: Doo
     await doomed.reach(stage)
     (fork,) = [process for process in doomed.family[1:] if str(SCRIPT) in command(process.pid)]
     doomed.family.remove(fork)
-    doomed.process.kill()
-    await asyncio.to_thread(doomed.process.wait, PATIENCE)
+    doomed.process.signal(signal.SIGKILL)
+    await doomed.process.wait(PATIENCE)
     assert await gone(doomed.family, PATIENCE) == []
     assert procfs.is_alive(fork)  # nobody told the keeper of this one
     procfs.send(fork, signal.SIGKILL)
@@ -223,8 +215,8 @@ async def test_without_a_keeper_the_servers_still_end_with_their_owner(doomed: D
     keeper = doomed.keeper()
     procfs.send(keeper, signal.SIGKILL)
     assert await gone([keeper], PATIENCE) == []
-    doomed.process.kill()
-    await asyncio.to_thread(doomed.process.wait, PATIENCE)
+    doomed.process.signal(signal.SIGKILL)
+    await doomed.process.wait(PATIENCE)
     assert await gone(doomed.family, PATIENCE) == []
     assert doomed.ports & listening_ports() == set()
 
@@ -235,8 +227,8 @@ async def test_a_bystander_in_the_data_directory_is_left_alone(doomed: Doomed, s
     (data,) = doomed.place.glob("*/postgres/data")
     bystander = subprocess.Popen(["sleep", "3600"], cwd=data)  # noqa: ASYNC220
     try:
-        doomed.process.kill()
-        await asyncio.to_thread(doomed.process.wait, PATIENCE)
+        doomed.process.signal(signal.SIGKILL)
+        await doomed.process.wait(PATIENCE)
         assert await gone(doomed.family, PATIENCE) == []
         assert bystander.poll() is None
         assert list(doomed.place.iterdir()) == []

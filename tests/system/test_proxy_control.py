@@ -193,7 +193,7 @@ async def test_where_it_cannot_start_it_says_why(owner: Owner, redis_server: Red
         await taken.start()
     assert taken.returncode == 3
     same_place = Proxy(owner, proxy.directory, redis_server.port)
-    with pytest.raises(ServerError, match=r"cannot make its control in .*: another proxy answers there"):
+    with pytest.raises(ServerError, match=r"cannot make its control in .*: another process answers there"):
         await asyncio.wait_for(expect_end(same_place), PATIENCE)
     assert await asyncio.to_thread(ping, proxy.port) == PONG
 

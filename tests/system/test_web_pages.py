@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import html
+import re
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -94,20 +96,53 @@ async def test_the_page_at_the_root() -> None:
 
         async def shows_both() -> bool:
             text = (await get(link, "/")).text
-            return '<td class="up">up</td>' in text and '<td class="down">down for ' in text
+            return (
+                '<span class="badge good">up</span>' in text and '<span class="badge critical">down</span>' in text
+            )
 
         await eventually(shows_both)
         page = await get(link, "/")
         assert page.headers["content-type"] == "text/html; charset=utf-8"
-        assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
-        assert "&lt;b&gt;bold&lt;/b&gt;" in page.text
-        assert "<script" not in page.text
+        policy = page.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; style-src 'self'; script-src 'self'; ")
+        assert "unsafe" not in policy
+        assert "<b>bold</b>" not in page.text
+        assert "Ordering is in trouble: redis down for " in page.text
+        assert gzip.decompress((await get(link, "/", "-H", "Accept-Encoding: gzip")).body).startswith(
+            b"<!doctype html>"
+        )
+        for path in re.findall(r'(?:src|href)="(/static/[^"]*)"', page.text):
+            found = await get(link, html.unescape(path))
+            assert (found.status, found.headers["cache-control"]) == (200, "private, max-age=86400")
+
+
+async def test_the_page_before_anything_is_known() -> None:
+    async with web_process() as link:
+        early = await get(link, "/")
+        assert (early.status, early.headers["content-type"]) == (503, "text/html; charset=utf-8")
+        assert "The prober process has not started yet" in early.text
+
+
+async def test_forms_for_a_chat() -> None:
+    async with web_process() as link:
+        assert (await get(link, "/status.txt")).status == 503
+        assert "ordering: unknown" in (await get(link, "/badge.svg")).text
+        link.send(started(at=now(), probes=BOTH))
+        link.send(changed(OutageState.DOWN, outage(ProbeName.WEBHOOK, began=now().mono)))
+
+        async def told() -> bool:
+            return (await get(link, "/status.txt")).text.startswith("ordering does not work: webhook down for ")
+
+        await eventually(told)
+        badge = await get(link, "/badge.svg")
+        assert badge.headers["content-type"] == "image/svg+xml"
+        assert "ordering: broken" in badge.text
 
 
 @pytest.mark.parametrize(
     ("path", "arguments", "status", "said"),
     [
-        ("/nowhere", (), 404, "no such page; there are /, /metrics, /-/healthy, /-/ready"),
+        ("/nowhere", (), 404, "no such page; there are /, /incidents, /races, /suites, /events, /status.txt"),
         ("/metrics/", (), 404, "no such page"),
         ("/..%2f..%2fetc%2fpasswd", ("--path-as-is",), 404, "no such page"),
         ("/metrics", ("--request", "DELETE"), 405, "read-only"),

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 import prober
-from prober.event import Event, StandingViolation, ViolationFound, ViolationsStand, WebhookSettled, WinRate
+from prober.event import (
+    Event,
+    Leading,
+    StandingViolation,
+    ViolationFound,
+    ViolationsStand,
+    WebhookSettled,
+    WinRate,
+)
 from prober.outcome import OutageState, Outcome, ProbeName, Settlement, Standing, Violation
 from prober.web.api import status_document
 from prober.web.board import RECENT_OUTAGES, Board
@@ -19,7 +27,7 @@ def said(*events: Event, now: float = 105.0) -> Any:
     board = Board()
     for event in events:
         board.record(event)
-    return json.loads(json.dumps(status_document(board, at(now)), allow_nan=False))
+    return json.loads(json.dumps(status_document(board, at(now), now), allow_nan=False))
 
 
 def test_nothing_before_the_prober_has_started() -> None:
@@ -110,3 +118,28 @@ def test_losses_and_the_win_rate_while_it_is_fresh() -> None:
     assert document["webhooks"] == {"lost": 4, "late": 3}
     assert document["win_rate"] == {"value": 0.98, "judged": 100, "unjudged": 3}
     assert said(started(), rate, now=111.0)["win_rate"] is None
+
+
+def test_who_writes_in_an_election() -> None:
+    assert said(started(), Leading(leading=True, at=at(1.0)))["election"] is None
+    other = Leading(leading=False, at=at(2.0), holder="prober-b")
+    ours = Leading(leading=True, at=at(50.0), until=60.0, fence=7)
+    assert said(started(), other)["election"] == {
+        "leading": False,
+        "holder": "prober-b",
+        "fence": None,
+        "since": WALL + 2,
+    }
+    renewed = Leading(leading=True, at=at(58.0), until=110.0, fence=7)
+    assert said(started(), other, ours, renewed)["election"] == {
+        "leading": True,
+        "holder": "test",
+        "fence": 7,
+        "since": WALL + 50,
+    }
+    assert said(started(), other, ours)["election"] == {
+        "leading": False,
+        "holder": None,
+        "fence": None,
+        "since": None,
+    }

@@ -1,20 +1,11 @@
-"""What `/-/healthy`, `/-/ready` and the page at `/` say, as functions of events and time."""
+"""What `/-/healthy` and `/-/ready` say, as functions of events and time."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
-
-import pytest
-
-from prober.event import Event, LoopLag, ProbeSkipped, ViolationFound
-from prober.outcome import OutageState, Outcome, ProbeName, SkipReason, Violation
+from prober.event import Event, LoopLag, ProbeSkipped
+from prober.outcome import Outcome, ProbeName, SkipReason
 from prober.web.board import ALIVE_WITHIN, Board
-from prober.web.page import CONTENT_SECURITY_POLICY, render
-from tests.web.event_samples import at, changed, outage, ran, redis, started
-
-ONLY_REDIS = started(probes={ProbeName.REDIS: 1.0})
+from tests.web.event_samples import at, ran, redis, started
 
 
 def board_of(*events: Event) -> Board:
@@ -57,54 +48,3 @@ def test_ready_once_every_probe_has_run() -> None:
     assert board.not_yet_run() == (ProbeName.REDIS, ProbeName.RACE)
     board.record(ran(redis(outcome=Outcome.REFUSED)))
     assert board.not_yet_run() == (ProbeName.RACE,)
-
-
-@pytest.mark.parametrize(
-    ("events", "now", "said"),
-    [
-        ((), 1.0, "has not run yet"),
-        ((ran(redis()),), 105.0, "up"),
-        ((ran(redis()),), 111.0, "not known: the last run is too long ago"),
-        ((ran(redis(outcome=Outcome.OOM)),), 105.0, "failed"),
-        ((ran(redis()), changed(OutageState.DOWN, outage(began=100.0))), 105.0, "down for 5.0 s"),
-        (
-            (
-                changed(OutageState.DOWN, outage(began=100.0)),
-                changed(OutageState.UP, outage(began=100.0, ended=101.0)),
-                ran(redis()),
-            ),
-            *(105.0, "up"),
-        ),
-    ],
-)
-def test_the_page_says_what_is_known_now(events: tuple[Event, ...], now: float, said: str) -> None:
-    html = render(board_of(ONLY_REDIS, *events), now)
-    (cell,) = re.findall(r'<tr><td>redis</td><td class="\w+">([^<]*)</td>', html)
-    assert cell == said
-
-
-def test_an_outage_that_lasts_survives_a_restart_on_the_page() -> None:
-    kept = started(probes={ProbeName.REDIS: 1.0}, recent_outages=(outage(began=-60.0),))
-    assert "down for 65.0 s" in render(board_of(kept), 5.0)
-
-
-def test_violations_are_counted_on_the_page() -> None:
-    kept = started(violations={Violation.SPLIT_ORDER: 1, Violation.NO_WINNER: 0})
-    html = render(board_of(kept), 1.0)
-    assert "Violations found so far: split_order: 1." in html
-    found = ViolationFound(id="1", kind=Violation.LOST_MESSAGE, at=at(1), sentence="")
-    assert "lost_message: 1, split_order: 1." in render(board_of(kept, found), 1.0)
-    assert "No violation is known." in render(board_of(started()), 1.0)
-
-
-def test_what_a_target_says_stays_text() -> None:
-    evil = "<script>alert(1)</script>\"'&"
-    html = render(board_of(ONLY_REDIS, ran(redis(outcome=Outcome.ERROR, detail=evil))), 101.0)
-    assert "<script" not in html
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#x27;&amp;" in html
-
-
-def test_the_policy_allows_the_one_style_sheet_and_nothing_else() -> None:
-    (style,) = re.findall(r"<style>(.*?)</style>", render(Board(), 0.0), re.DOTALL)
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert CONTENT_SECURITY_POLICY.startswith(f"default-src 'none'; style-src 'sha256-{digest}';")

@@ -13,9 +13,12 @@ from pathlib import Path
 import pytest
 
 from prober.clock import now
-from prober.web import connection, server
+from prober.web import connection, routes, server
+from prober.web.archive import Archive
 from prober.web.board import Board
+from prober.web.day import Day
 from prober.web.exposition import Exposition, Format
+from prober.web.routes import Routes
 from prober.web.server import WebServer
 from prober.web.settings import WebSettings
 from tests.web.event_samples import Scraped, started
@@ -32,7 +35,8 @@ async def serving(exposition: type[Exposition] = Exposition) -> AsyncIterator[in
     board = Board()
     board.record(event)
     scraped = Scraped(event)
-    web = WebServer(board, exposition(scraped.metrics.series, 1), WebSettings(), lambda _: None)
+    pages = Routes(board, exposition(scraped.metrics.series, 1), Day(), Archive(None))
+    web = WebServer(pages, WebSettings(), lambda _: None)
     _, port = await web.listen("127.0.0.1", 0)
     try:
         yield port
@@ -201,9 +205,9 @@ async def test_a_fault_of_ours_tells_the_client_nothing(
     def broken(*_: object) -> str:
         raise RuntimeError("a detail of the inside")
 
-    monkeypatch.setattr(server, "render", broken)
+    monkeypatch.setattr(routes, "status_text", broken)
     async with serving() as port:
-        status, headers, body = await ask(port, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        status, headers, body = await ask(port, b"GET /status.txt HTTP/1.1\r\nHost: a\r\n\r\n")
     assert status == 500
     assert headers["content-type"] == "application/json; charset=utf-8"
     assert json.loads(body)["error"] == "something failed here; the log of the prober has the reason"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -13,6 +13,7 @@ from prober.probes.base import Permission
 from prober.probes.effects import EffectWatch
 from prober.probes.marks import FoundMark, Marks
 from prober.probes.witness import NotAskable
+from prober.suites.load.sweeping import SweptRuns
 
 log = structlog.get_logger()
 
@@ -37,14 +38,17 @@ class OrphanSweep:
         *,
         orders: OrderSweep,
         effects: EffectWatch,
+        loads: Callable[[], Awaitable[SweptRuns]],
         suite_lives: Callable[[], bool],
     ) -> None:
+        """`loads` removes what load runs of this data_dir have left that were killed."""
         self._suite_lives = suite_lives
         self._marks = marks
         self.limits = limits
         self._permission = permission
         self._orders = orders
         self._effects = effects
+        self._loads = loads
 
     async def forever(self) -> None:
         """Look until cancelled."""
@@ -75,6 +79,16 @@ class OrphanSweep:
             if mark.message is not None:
                 # Followed without being accepted: nothing is judged by it, its rows go after the deadline.
                 self._effects.follow([mark.message], orphans=True)
+        await self._look_for_loads()
+
+    async def _look_for_loads(self) -> None:
+        try:
+            swept = await self._loads()
+        except OSError as error:
+            log.warning("the ledgers of load runs cannot be read", detail=f"{error.filename}: {error.strerror}")
+            return
+        if swept.messages:
+            log.info("what a load run left is removed", messages=swept.messages, runs=swept.runs)
 
     def _trace(self, mark: FoundMark, suite_dead: bool) -> Trace:
         dead = suite_dead and self._marks.are_of_suite(mark.owner)

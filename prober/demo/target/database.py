@@ -29,8 +29,10 @@ class UnavailableError(Exception):
     """A dependency did not answer; whether it did what was asked is not known."""
 
 
-# The server is gone, going, coming, full, or never answered.
+# The server is gone, going, coming, full, or never answered. RuntimeError: what uvloop raises out of asyncpg when
+# a connection that was just made is closed already.
 CONNECTION_ERRORS = (
+    RuntimeError,
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
@@ -125,6 +127,11 @@ class Database:
             reusable = True
         except CONNECTION_ERRORS as error:
             raise UnavailableError(f"PostgreSQL: {error or type(error).__name__}") from error
+        except AttributeError as error:
+            # asyncpg, when the timer ends its connection between two steps of its own.
+            if not connection.is_closed():
+                raise
+            raise UnavailableError(f"PostgreSQL: gave up after {timeout:g} s") from error
         except asyncpg.PostgresError:
             reusable = not connection.is_closed() and not connection.is_in_transaction()
             raise

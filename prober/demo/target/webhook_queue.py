@@ -21,7 +21,8 @@ from prober.demo.target.live import Live
 from prober.demo.target.messages import Message, Task
 
 NAME = "whatsapp-webhooks"
-REDIS_ERRORS = (RedisError, OSError, TimeoutError)
+# RuntimeError: what uvloop raises out of redis-py when a connection that was just made is closed already.
+REDIS_ERRORS = (RedisError, OSError, TimeoutError, RuntimeError)
 BLOCK_SECONDS = 0.5  # how long a worker's BLMOVE waits; jobs with a priority are looked for between two
 ADDING_AT_ONCE = 16
 PRIORITY = 5  # of jobs while the fault stuck_queue piles up `prioritized`

@@ -14,10 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from prober.outcome import ProbeName
 from prober.publish.journal import schema
+from prober.publish.journal.incidents import IncidentsAsked, cursor_of
 from prober.publish.journal.stored import (
     Counts,
     StoredAcknowledgement,
+    StoredLatency,
     StoredOutage,
     StoredRace,
     StoredResult,
@@ -106,11 +109,51 @@ class Reader:
         rows = self._rows(f"SELECT {_OUTAGE} FROM outages WHERE id = ?", (outage_id,))  # noqa: S608
         return StoredOutage(**rows[0]) if rows else None
 
-    def races(self, *, limit: int = 100, before: int | None = None) -> tuple[StoredRace, ...]:
-        """Return races without their evidence."""
+    def outages_since(self, since_wall: float, *, limit: int = 1000) -> tuple[StoredOutage, ...]:
+        """Return the outages that began since then, and those under way whenever they began."""
         rows = self._rows(
-            f"SELECT {_RACE} FROM races WHERE seq < ? ORDER BY seq DESC LIMIT ?",  # noqa: S608
-            (_cursor(before), limit),
+            f"""SELECT {_OUTAGE} FROM outages WHERE began_wall >= ?
+            UNION SELECT {_OUTAGE} FROM outages WHERE ended_wall IS NULL
+            ORDER BY began_wall DESC LIMIT ?""",  # noqa: S608
+            (since_wall, limit),
+        )
+        return tuple(StoredOutage(**row) for row in rows)
+
+    def incidents(self, asked: IncidentsAsked) -> tuple[StoredOutage | StoredViolation, ...]:
+        """Return outages and violations, by when they began."""
+        found: list[StoredOutage | StoredViolation] = []
+        if asked.outages:
+            sql, values = asked.outages_sql(_OUTAGE)
+            found += [StoredOutage(**row) for row in self._rows(sql, values)]
+        if asked.violations:
+            sql, values = asked.violations_sql()
+            found += [StoredViolation(**row) for row in self._rows(sql, values)]
+        return tuple(sorted(found, key=cursor_of, reverse=True)[: asked.limit])
+
+    def latencies(
+        self, probe: str, since_wall: float, *, limit: int, before: int | None = None
+    ) -> tuple[StoredLatency, ...]:
+        """Return how long the good runs of a probe took: of races from the release to the last answer."""
+        # A path check, which nobody accepts, is no webhook.
+        accepted = "AND json_extract(specifics, '$.accepted')" if probe == ProbeName.WEBHOOK else ""
+        sql = f"""SELECT seq, started_wall AS at_wall, duration AS seconds, outcome = 'ok' {accepted} AS good
+            FROM results WHERE probe = ? AND seq < ? ORDER BY seq DESC LIMIT ?"""  # noqa: S608
+        if probe == ProbeName.RACE:
+            sql = """SELECT seq, released_wall AS at_wall, race_duration AS seconds,
+                race_duration IS NOT NULL AS good
+                FROM races WHERE ? IS NOT NULL AND seq < ? ORDER BY seq DESC LIMIT ?"""
+        rows = self._rows(sql, (probe, _cursor(before), limit))
+        stored = (StoredLatency(**{**row, "good": bool(row["good"])}) for row in rows)
+        return tuple(one for one in stored if one.at_wall >= since_wall)
+
+    def races(
+        self, outcome: str | None = None, *, limit: int = 100, before: int | None = None
+    ) -> tuple[StoredRace, ...]:
+        """Return races without their evidence, of one outcome or of all."""
+        which, values = ("outcome = ? AND", (outcome,)) if outcome is not None else ("", ())
+        rows = self._rows(
+            f"SELECT {_RACE} FROM races WHERE {which} seq < ? ORDER BY seq DESC LIMIT ?",  # noqa: S608
+            (*values, _cursor(before), limit),
         )
         return tuple(_race(row) for row in rows)
 

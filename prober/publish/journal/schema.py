@@ -99,8 +99,11 @@ _SUITES = (
     "ALTER TABLE races ADD COLUMN suite_run TEXT",
 )
 
+# Pages ask for the races of one outcome, which may be rare among many.
+_RACES_BY_OUTCOME = ("CREATE INDEX races_by_outcome ON races (outcome)",)
+
 # The statements that lead from version n to n + 1. Released ones are never edited: a change is a new line.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_TABLES, _TALLIES, _ALL_WEBHOOKS, _REPEATED, _SUITES)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_TABLES, _TALLIES, _ALL_WEBHOOKS, _REPEATED, _SUITES, _RACES_BY_OUTCOME)
 
 VERSION = len(MIGRATIONS)
 

@@ -21,6 +21,16 @@ class StoredResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredLatency:
+    """How long one run took; not `good`: it says nothing of how fast the target is."""
+
+    seq: int
+    at_wall: float
+    seconds: float | None
+    good: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredOutage:
     """One outage; `ended_wall` and `duration` are None while it lasts."""
 

@@ -9,12 +9,12 @@ from typing import Protocol
 from prober.outcome import Ending, Measure
 from prober.suites.load.generator import Portion
 from prober.suites.load.latencies import counted, latency, percentile
-from prober.suites.load.limits import judge_generator
+from prober.suites.load.limits import Effort, judge_generator
 from prober.suites.load.reading import LIMITED, Counted, read
 from prober.suites.load.reconciling import Followed
 from prober.suites.load.tally import Tally
 from prober.suites.observing import Look
-from prober.suites.results_load import Effects, Generator, LoadDetail, Requests, Slot
+from prober.suites.results_load import Effects, LoadDetail, Requests, Slot
 from prober.suites.running import Measured
 
 
@@ -58,7 +58,7 @@ def document(
     seconds = max((portion.seconds or 0.0) for portion in portions)
     counts = counted(slot.micros for slot in tally.slots)
     spread = latency(counts)
-    generator = _generator(portions, tally, spread.p50)
+    limit = judge_generator(_effort(portions, tally), spread)
     effects = None if followed is None else _effects(followed)
     said = read(
         Counted(
@@ -68,7 +68,7 @@ def document(
             in_time=sum(portion.in_time for portion in portions),
             rate=target.wanted.rate,
             concurrency=target.wanted.concurrency,
-            generator=generator,
+            limit=limit,
             lost=None if effects is None else effects.lost,
             repeated=None if effects is None else effects.repeated,
             interrupted=interrupted,
@@ -93,7 +93,7 @@ def document(
         series=series(tally, target.slot, seconds, during, began),
         effects=effects,
         rate_limited=tally.rejected.get(LIMITED, 0) > 0,
-        generator=generator,
+        generator=limit.generator,
         pool_usage_max=max((look.pool for look in during if look.pool is not None), default=None),
         backlog_max=max((look.backlog for look in target.looks if look.backlog is not None), default=None),
         backlog_drained_seconds=drained(target.looks, began + seconds),
@@ -132,7 +132,7 @@ def nothing_measured(target: Target, portions: Sequence[Portion], sentence: str,
         series=(),
         effects=None,
         rate_limited=warm.rejected.get(LIMITED, 0) > 0,
-        generator=_generator(portions, Tally(), None),
+        generator=judge_generator(_effort(portions, Tally()), empty).generator,
     )
     return Measured(
         measures=dict.fromkeys(measures),
@@ -186,15 +186,18 @@ def _last(values: Sequence[int | None] | Sequence[float | None]) -> None | int |
     return next((value for value in reversed(values) if value is not None), None)
 
 
-def _generator(portions: Sequence[Portion], tally: Tally, median: float | None) -> Generator:
-    shares = [portion.cpu_seconds / portion.seconds for portion in portions if portion.seconds]
-    return judge_generator(
+def _effort(portions: Sequence[Portion], tally: Tally) -> Effort:
+    measured = [portion for portion in portions if portion.seconds]
+    busiest = max(measured, key=lambda each: each.cpu_seconds + each.waited_seconds, default=None)
+    seconds = busiest.seconds if busiest is not None and busiest.seconds else 1.0
+    return Effort(
         processes=len(portions),
         cpu_seconds=sum(portion.cpu_seconds for portion in portions),
-        cpu_share=max(shares, default=0.0),
-        loop_lag_p99=percentile(tally.lags, 99),
+        cpu_share=0.0 if busiest is None else busiest.cpu_seconds / seconds,
+        waited_share=0.0 if busiest is None else busiest.waited_seconds / seconds,
+        lag_mean=sum(tally.lags) / len(tally.lags) / 1e6 if tally.lags else None,
+        lag_p99=percentile(tally.lags, 99),
         late_p99=percentile(tally.late, 99),
-        median=median,
         starved=sum(portion.starved for portion in portions),
         sent=tally.sent,
     )

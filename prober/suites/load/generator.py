@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from prober.config.model import Config
 from prober.contract import Contract
@@ -57,6 +58,7 @@ class Portion:
     seconds: float | None = None
     in_time: int = 0
     cpu_seconds: float = 0.0
+    waited_seconds: float = 0.0  # ready to work, and no core was free
     starved: int = 0
     trouble: str = ""
 
@@ -127,7 +129,7 @@ class Generator:
                 engine.close()
                 filling.cancel()
                 await asyncio.wait([filling])
-            portion.used = stock.supply.used
+            portion.used = stock.touched
             portion.starved = stock.supply.starved
             portion.trouble = stock.trouble
             return portion
@@ -144,13 +146,14 @@ class Generator:
             return portion
         with _undisturbed():
             await asyncio.sleep(max(instant - time.monotonic(), 0.0))
-            cpu, began = time.process_time(), time.monotonic()
+            cpu, waited, began = time.process_time(), waited_for_a_core(), time.monotonic()
             engine.begin(began)
             await stop.wait(self._task.duration)
             portion.in_time = engine.tally.accepted
             engine.halt()
             portion.seconds = time.monotonic() - began
             portion.cpu_seconds = time.process_time() - cpu
+            portion.waited_seconds = waited_for_a_core() - waited
         await engine.drained()
         portion.tally = engine.tally
         return portion
@@ -158,6 +161,15 @@ class Generator:
     def close(self) -> None:
         """Leave the ledger to whoever cleans up."""
         self.ledger.close()
+
+
+def waited_for_a_core() -> float:
+    """How long (seconds) this thread was ready to run and did not (kernel, sched-stats); 0 if that is not told."""
+    try:
+        fields = Path("/proc/thread-self/schedstat").read_text(encoding="ascii").split()
+        return int(fields[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 @contextmanager

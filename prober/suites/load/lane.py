@@ -50,7 +50,9 @@ class Lane(asyncio.Protocol):
         "_complete",
         "_extra",
         "_feed",
+        "_in_body",
         "_keep_alive",
+        "_looked_at",
         "_owner",
         "_parser",
         "_size",
@@ -76,6 +78,8 @@ class Lane(asyncio.Protocol):
         self._size = 0
         self._complete = False
         self._extra = False
+        self._in_body = False
+        self._looked_at = False
         self._keep_alive = False
         self.active = False
         self.open = False
@@ -89,7 +93,7 @@ class Lane(asyncio.Protocol):
     def send(self, request: bytes, started: float, now: float) -> None:
         """Send a request. Its latency counts from `started`, its timeout from `now`."""
         self.active = True
-        self._complete = False
+        self._complete = self._in_body = False
         self.started = started
         self.sent_at = now
         self._write(request)
@@ -126,10 +130,7 @@ class Lane(asyncio.Protocol):
             self._read_strictly(data, now, at_end=False)
             return
         if not self._complete:
-            self._chunks.append(data)
-            self._size += len(data)
-            if self._size > _MOST:
-                self._read_strictly(b"", now, at_end=False)
+            self._not_whole(data, now)
             return
         if self._extra:
             self._read_strictly(data, now, at_end=False)
@@ -137,6 +138,7 @@ class Lane(asyncio.Protocol):
         if self._size:
             self._chunks.clear()
             self._size = 0
+            self._looked_at = False
         self.active = False
         if not self._keep_alive:
             self.open = False
@@ -162,6 +164,14 @@ class Lane(asyncio.Protocol):
             self.open = False
             self._owner.lost(self)
 
+    def _not_whole(self, data: bytes, now: float) -> None:
+        """Keep what came; once its head is whole, and when it is too much, the strict parser looks at it all."""
+        self._chunks.append(data)
+        self._size += len(data)
+        if self._size > _MOST or (self._in_body and not self._looked_at):
+            self._looked_at = self._in_body
+            self._read_strictly(b"", now, at_end=False)
+
     def _unasked(self) -> None:
         """Bytes on an idle connection: what comes next could not be told from an answer."""
         if self.open:
@@ -179,8 +189,9 @@ class Lane(asyncio.Protocol):
             strict.eof()
         if strict.failure is None and not strict.complete:
             if self._size <= _MOST:  # the strict parser sees nothing wrong yet
-                self._chunks.append(data)
-                self._size += len(data)
+                if data:
+                    self._chunks.append(data)
+                    self._size += len(data)
                 return
             self._gone(Failure(Outcome.TOO_LARGE, "the answer does not end"))
         elif strict.failure is not None:
@@ -209,6 +220,7 @@ class Lane(asyncio.Protocol):
         """The blank line."""
         self.status = self._parser.get_status_code()
         self._keep_alive = self._parser.should_keep_alive()
+        self._in_body = True
 
     def on_message_complete(self) -> None:
         """The end, of an interim answer or of the one that counts."""

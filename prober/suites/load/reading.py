@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from prober.guide.judging import judge
 from prober.outcome import Ending, Measure, Outcome, Suite, Verdict
+from prober.suites.load.limits import Limit
 from prober.suites.load.tally import Tally
-from prober.suites.results_load import Generator, Latency
+from prober.suites.results_load import Latency
 
 LIMITED = Outcome.RATE_LIMITED.value
 # An open loop has kept up when it sent and got answered so much of what was asked for.
@@ -23,7 +24,7 @@ _ADVICE = {
     Outcome.DNS.value: "check target.url",
     Outcome.TIMEOUT.value: "it is down, frozen, or slower than probes.webhook.timeout",
 }
-_WHY = (Measure.LATENCY_P95, Measure.LATENCY_P99)
+_LATENCIES = (Measure.LATENCY_P95, Measure.LATENCY_P99)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,7 @@ class Counted:
     in_time: int
     rate: float | None
     concurrency: int
-    generator: Generator
+    limit: Limit
     lost: int | None  # None where it could not be looked at
     repeated: int | None
     interrupted: str = ""
@@ -103,7 +104,7 @@ def read(counted: Counted, what: str) -> Reading:
     if tally.accepted == 0:
         sentence = f"nothing was accepted: {all_alike(tally, what)}" if tally.sent else "nothing was sent"
         measures[Measure.RPS] = None
-        why_not |= dict.fromkeys((Measure.RPS, *_WHY), "no message was accepted")
+        why_not |= dict.fromkeys((Measure.RPS, *_LATENCIES), "no message was accepted")
         if not wrong:
             # That it fails under load is a result; that it was never asked is none.
             ending = Ending.FAILED if ending is Ending.COMPLETE else ending
@@ -155,12 +156,13 @@ def _read_generator(
     notes: list[str],
 ) -> None:
     """Where we were the limit, a good figure stands and a bad one is not blamed on the target."""
-    if not counted.generator.bound:
+    if not counted.limit.generator.bound:
         return
-    notes.append(counted.generator.sentence)
-    for measure in (Measure.RPS, *_WHY):
+    notes.append(counted.limit.generator.sentence)
+    ours = {Measure.RPS: counted.limit.throughput, **dict.fromkeys(_LATENCIES, counted.limit.tail)}
+    for measure in (Measure.RPS, *_LATENCIES):
         value = measures[measure]
-        if value is not None and not is_good(measure, value):
+        if ours[measure] and value is not None and not is_good(measure, value):
             why_not.setdefault(measure, "the generator was the limit, not the target")
 
 

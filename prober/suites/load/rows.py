@@ -10,8 +10,9 @@ from prober.outcome import Mode
 from prober.probes.witness import Witness
 from prober.suites.load.messages import Ids
 
-# So many messages in one query: the contract's statements go through the sender's rows once for each batch.
-BATCH = 10_000
+# So many messages in one query. The contract's statements go through the sender's rows once for each batch, and an
+# answer may have 256 KiB (`prober.probes.metered`), of which each row takes some 70 bytes.
+BATCH = 2_000
 ASK_TIMEOUT = 30.0
 
 

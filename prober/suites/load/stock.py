@@ -11,8 +11,8 @@ from prober.suites.ledger import Ledger
 from prober.suites.load.messages import Composer
 from prober.suites.load.supply import Composed
 
-# Half a second of more than anything sends.
-BLOCK = 50_000
+# Some tenths of a second of more than anything sends; each block is as large as what was sent until then.
+BLOCK = 10_000
 LOOK_EVERY = 0.02  # seconds
 # A claim is a statement; so many go in one transaction, and so many are ahead of what is sent.
 CLAIMS = 200
@@ -28,6 +28,11 @@ class Stock:
         self._ledger = ledger
         self._reserved = 0
         self.trouble = ""
+
+    @property
+    def touched(self) -> int:
+        """Ordinals up to this one may have rows in the target."""
+        return self.supply.used
 
     async def fill(self) -> None:
         """Have enough to begin with. Raises OSError where the ledger cannot be written."""
@@ -46,12 +51,12 @@ class Stock:
             self.trouble = f"messages could not be claimed any more: {why.detail}"
 
     async def _more(self) -> None:
-        if self.supply.left < BLOCK:
+        if self.supply.left < self._reserved / 2:
             await self._reserve()
             self.supply.allow(self._reserved)
 
     async def _reserve(self) -> None:
-        upto = self._reserved + 2 * BLOCK
+        upto = self._reserved + max(self._reserved, BLOCK)
         # fsync takes its time, which must not show in what is measured.
         await asyncio.to_thread(self._ledger.reserve, upto)
         self._reserved = upto
@@ -72,6 +77,11 @@ class ClaimedStock(Stock):
         self._ids = composer.ids
         self._claimed = 0
         self._ahead = min(ahead, CLAIMED_AHEAD)
+
+    @property
+    def touched(self) -> int:
+        """What is claimed has a row, sent or not; what was being claimed at the end may have one."""
+        return min(self._claimed + CLAIMS, self._reserved)
 
     async def fill(self) -> None:
         """Claim enough to begin with. Raises OSError and NotAskable."""

@@ -7,8 +7,8 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from prober.daemon.assembly import target_client_parts, target_witness
@@ -140,6 +140,22 @@ async def load(session: Session, wanted: Wanted) -> Measured:
             await witness.close()
 
 
+async def from_locust(session: Session, wanted: Wanted, portions: Sequence[Portion]) -> Measured:
+    """The same of what Locust sent: its messages are followed to their end, and judged as if they were ours."""
+    config, contract = session.settings.config, session.settings.contract
+    witness = target_witness(config)
+    what = f"{target_client_parts(config)[0]}{contract.webhook.path}"
+    unseen = {"pool usage, backlog and memory over time": "Locust sent the messages, and did not look"}
+    try:
+        end = await _end(session, witness, portions, time.monotonic())
+    finally:
+        if witness is not None:
+            await witness.close()
+    target = Target(what, wanted, 1.0, (), unseen)
+    measured = document(target, portions, 0.0, end.followed, session.stop.reason, _notes(end))
+    return replace(measured, detail=measured.detail.model_copy(update={"engine": "locust"}))
+
+
 @asynccontextmanager
 async def _generators(session: Session, tasks: Sequence[Task]) -> AsyncIterator[Generators]:
     made: _Inside | Workers
@@ -156,7 +172,9 @@ async def _generators(session: Session, tasks: Sequence[Task]) -> AsyncIterator[
 async def _sweep_before(session: Session, witness: Witness | None) -> None:
     """What an earlier run left that was killed goes first: its rows would slow this one down."""
     if witness is not None:
-        await sweep_dead_runs(session.settings.config, session.settings.contract, witness)
+        # Where the database does not answer that is told at the end, of this run's own rows.
+        with suppress(NotAskable):
+            await sweep_dead_runs(session.settings.config, session.settings.contract, witness)
 
 
 @dataclass(frozen=True, slots=True)

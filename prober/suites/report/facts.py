@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from prober.outcome import Measure
 from prober.publish.printable import printable
 from prober.suites.report.wording import (
     NOT_MEASURED,
@@ -101,8 +102,8 @@ def _load(load: LoadDetail) -> tuple[Table, ...]:
             "Requests",
             ("what", "how many"),
             tuple(sent),
-            f"{way}, measured for {seconds(load.measured_seconds)}; before that {count(load.warm_up_sent)} messages to "
-            f"warm up in {seconds(load.warm_up_seconds)}, which are in no figure.",
+            f"{way}, measured for {seconds(load.measured_seconds)}. {count(load.warm_up_sent)} messages to "
+            f"warm up, in {seconds(load.warm_up_seconds)}, are in no figure.",
         ),
         Table(
             "Answer times",
@@ -310,7 +311,8 @@ def one_line(results: Results) -> str:
     """What came out, in a line: the figures that one looks for first."""
     match results.detail:
         case LoadDetail(requests=requests, latency=latency):
-            rate = requests.accepted / results.detail.measured_seconds if results.detail.measured_seconds else None
+            measured = results.detail.measured_seconds
+            rate = results.measures.get(Measure.RPS) or (requests.accepted / measured if measured else None)
             return (
                 f"{count(requests.accepted)} of {count(requests.sent)} accepted ({per_second(rate)}); "
                 f"p50 {seconds(latency.p50)}, p95 {seconds(latency.p95)}, p99 {seconds(latency.p99)}"

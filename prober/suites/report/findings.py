@@ -15,13 +15,11 @@ def violations(results: Results) -> tuple[str, ...]:
         case RaceDetail(outcomes=outcomes, races=races):
             counts = {outcome: n for outcome, n in outcomes.items() if n and outcome.is_violation}
             first = {race.outcome: race for race in reversed(races)}
+            held = sum(outcomes.values())
             return tuple(
-                f"{outcome}: {n:,} of {sum(outcomes.values()):,} races"
-                + (
-                    f"; the first is race {first[outcome].index}: {first[outcome].sentence}"
-                    if outcome in first
-                    else ""
-                )
+                f"{outcome}: {n:,} of {held:,} races, the first is race {first[outcome].index}"
+                if outcome in first
+                else f"{outcome}: {n:,} of {held:,} races"
                 for outcome, n in counts.items()
             )
         case LoadDetail(effects=effects) if effects is not None:

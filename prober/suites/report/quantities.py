@@ -8,6 +8,7 @@ from typing import Literal
 
 from prober.suites.report import noise, wording
 from prober.suites.report.noise import Estimate
+from prober.suites.report.slots import whole_slots
 from prober.suites.results import Results
 from prober.suites.results_drill import DrillDetail, PhaseFigures
 from prober.suites.results_load import LoadDetail
@@ -88,7 +89,7 @@ def _failures(load: LoadDetail) -> Quantity:
 
 
 def _answer_times(load: LoadDetail) -> tuple[Quantity, ...]:
-    latency, series = load.latency, load.series
+    latency, series = load.latency, whole_slots(load.series)
     p50 = noise.mean([slot.p50 for slot in series if slot.p50 is not None])
     p99 = noise.mean([slot.p99 for slot in series if slot.p99 is not None])
     made = []

@@ -63,7 +63,6 @@ svg.plot{{display:block;max-width:100%;height:auto}}
 .axis{{stroke:var(--soft);stroke-width:1}}
 svg text{{font:12px system-ui,sans-serif;fill:var(--soft)}}
 svg .marklabel,svg .wonlabel{{fill:var(--ink);font-weight:600}}
-svg .wonlabel.inside{{fill:var(--paper)}}
 svg .marklabel,svg .faultlabel{{paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}}
 .figure{{white-space:nowrap;overflow-wrap:normal}}
 svg .faultlabel{{fill:var(--faultedge);font-weight:600}}

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from prober.guide.judgement import RowVerdict
 from prober.outcome import Suite, Verdict
 from prober.publish.printable import length, printable
-from prober.suites.results import Results
+
+# The status page speaks in these words too, and the web process does without the megabytes of pydantic.
+if TYPE_CHECKING:
+    from prober.guide.judgement import RowVerdict
+    from prober.suites.results import Results
 
 NOT_MEASURED = "not measured"
 NO_VERDICT = "no verdict"

@@ -65,6 +65,16 @@ def test_slots_that_stall_together_widen_the_interval() -> None:
     assert by_slots.high - by_slots.low > 2 * (by_count.high - by_count.low)
 
 
+@pytest.mark.parametrize("slots", [8, 15, 60])
+def test_the_interval_over_few_slots_holds_the_truth_in_nearly_all_runs(slots: int) -> None:
+    chance, held = random.Random(6), 0
+    for _ in range(100):
+        found = noise.ratio([(chance.gauss(400, 80), 1.0) for _ in range(slots)])
+        assert found is not None
+        held += found.low <= 400 <= found.high
+    assert held >= 96
+
+
 def test_the_same_slots_give_the_same_interval() -> None:
     chance = random.Random(3)
     slots = [(chance.uniform(90, 110), 1.0) for _ in range(60)]

@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 from prober.outcome import RaceOutcome
 from prober.suites.report.plots.distribution import binned
 from prober.suites.report.plots.frame import Key
-from prober.suites.report.plots.race import short_names, worth_a_look
+from prober.suites.report.plots.race import worth_a_look
 from prober.suites.report.plots.scales import Linear, Log, rounded_up
 from prober.suites.report.plots.series import Line, lines
+from prober.suites.report.plots.timeline import short_names
+from prober.suites.report.slots import whole_slots
 from prober.suites.report.wording import seconds
+from prober.suites.results_load import LoadDetail
 from prober.suites.results_race import RaceDetail
 
 from . import samples
@@ -58,10 +61,27 @@ def test_the_end_of_an_axis_holds_the_largest_figure(value: float) -> None:
 def test_no_sample_is_lost_in_bins(given_edges: list[tuple[float, int]]) -> None:
     filled = sorted(given_edges)
     bins = binned(filled, filled[0][0] / 1.15, filled[-1][0] * 1.15)
-    assert sum(n for _, _, n in bins) == sum(n for _, n in filled)
-    for begin, end, n in bins:
-        inside = sum(count for edge, count in filled if begin < edge <= end)
-        assert n == pytest.approx(inside, abs=0) or any(abs(edge / end - 1) < 1e-9 for edge, _ in filled)
+    assert sum(n for _, _, n in bins) == pytest.approx(sum(n for _, n in filled))
+    assert all(n >= 0 for _, _, n in bins)
+    for (_, end, _), (begin, _, _) in pairwise(bins):
+        assert end == pytest.approx(begin)
+
+
+def test_edges_farther_apart_than_bins_leave_no_gaps() -> None:
+    """As an HDR histogram of one digit has them."""
+    filled = [(0.001 * 1.16**n, 100) for n in range(20)]
+    middle = binned(filled, filled[0][0] / 1.15, filled[-1][0] * 1.15)[5:-5]
+    counts = [n for _, _, n in middle]
+    assert min(counts) == pytest.approx(max(counts))
+
+
+def test_the_rest_of_a_second_is_no_slot() -> None:
+    detail = samples.load().detail
+    assert isinstance(detail, LoadDetail)
+    rest = detail.series[-1].model_copy(update={"begins_at": 30.0, "seconds": 0.004})
+    assert whole_slots((*detail.series, rest)) == detail.series
+    assert whole_slots(detail.series) == detail.series
+    assert whole_slots(()) == ()
 
 
 @given(st.sets(st.text(alphabet="ab-019", min_size=1, max_size=8), min_size=1, max_size=12))

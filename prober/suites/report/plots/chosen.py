@@ -8,6 +8,7 @@ from prober.suites.report.plots.distribution import histogram
 from prober.suites.report.plots.frame import Band, Key
 from prober.suites.report.plots.race import strip, timeline, worth_a_look
 from prober.suites.report.plots.series import Columns, Line, columns, lines
+from prober.suites.report.slots import whole_slots
 from prober.suites.report.wording import count, per_second, seconds, share
 from prober.suites.results import Results
 from prober.suites.results_drill import DrillDetail
@@ -37,7 +38,7 @@ def _told(race: Race) -> Markup:
 
 
 def _load(load: LoadDetail) -> tuple[Markup, ...]:
-    latency, series = load.latency, load.series
+    latency, series = load.latency, whole_slots(load.series)
     refused, failed = (sum(kinds.values()) for kinds in (load.requests.rejected, load.requests.failed))
     rates = [(slot.begins_at, slot.begins_at + slot.seconds, _rates(slot)) for slot in series if slot.seconds > 0]
     return (
@@ -65,13 +66,14 @@ def _load(load: LoadDetail) -> tuple[Markup, ...]:
             f"{count(refused)} refused, {count(failed)} failed.",
             Columns(_ANSWERED, rates),
             per_second,
+            until=load.measured_seconds,
         ),
         *_resources(load),
     )
 
 
 def _resources(load: LoadDetail) -> tuple[Markup, ...]:
-    series, until = load.series, load.measured_seconds
+    series, until = whole_slots(load.series), load.measured_seconds
     return (
         lines(
             "Connection pool in use",
@@ -128,7 +130,12 @@ def _drill(drill: DrillDetail) -> tuple[Markup, ...]:
     )
     return (
         columns(
-            "Messages sent, by what became of them", f"Success {said}.", sent, lambda n: f"{n:g}", marked=marked
+            "Messages sent, by what became of them",
+            f"Success {said}.",
+            sent,
+            lambda n: f"{n:g}",
+            until=until,
+            marked=marked,
         ),
         lines(
             "Success rate",

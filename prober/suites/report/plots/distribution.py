@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
@@ -44,36 +45,53 @@ def histogram(
                 },
             )
             for begin, end, n in bins
-            if n
+            if n > 0
         ]
         return join([axes(box, x, y, seconds, share), *bars, *_marks(box, x, marks)])
 
     return both(name, description, (Key("accepted", "share of the accepted requests"),), draw, HEIGHT, sides=sides)
 
 
-def binned(filled: Sequence[tuple[float, int]], low: float, high: float) -> list[tuple[float, float, int]]:
-    """Fewer bins of equal width on a logarithmic axis: begin, end, samples. No sample is lost."""
-    factor = (high / low) ** (1 / _BINS)
-    edges = [low * factor**n for n in range(_BINS + 1)]
-    counts = [0] * _BINS
-    at = 0
+def binned(filled: Sequence[tuple[float, int]], low: float, high: float) -> list[tuple[float, float, float]]:
+    """Bins of equal width on a logarithmic axis: begin, end, samples. No sample is lost.
+
+    The edges of a distribution may be farther apart than bins are wide: what lies between two edges is spread
+    evenly over the bins between them, not farther than edges usually are apart.
+    """
+    usual = sorted(after / before for (before, _), (after, _) in pairwise(filled))
+    reach = usual[len(usual) // 2] if usual else 1.0
+    width = math.log(high / low) / _BINS
+    counts = [0.0] * _BINS
+    before = 0.0
     for edge, n in filled:
-        while at < _BINS - 1 and edge > edges[at + 1]:
-            at += 1
-        counts[at] += n
-    return [(begin, end, n) for (begin, end), n in zip(pairwise(edges), counts, strict=True)]
+        begin = math.log(max(before, edge / reach, low) / low) / width
+        end = math.log(edge / low) / width
+        _spread(counts, min(begin, _BINS), min(end, _BINS), n)
+        before = edge
+    return [(low * math.exp(at * width), low * math.exp((at + 1) * width), n) for at, n in enumerate(counts)]
+
+
+def _spread(counts: list[float], begin: float, end: float, n: int) -> None:
+    """Add `n` to the bins from `begin` to `end` (places among them), to each by how much of it they cover."""
+    first, last = min(int(begin), _BINS - 1), min(int(end), _BINS - 1)
+    if first == last:
+        counts[last] += n
+        return
+    for at in range(first, last + 1):
+        covered = min(end, at + 1) - max(begin, at)
+        counts[at] += n * covered / (end - begin)
 
 
 def _marks(box: Box, x: Log, marks: Mapping[str, float | None]) -> list[Markup]:
     """A vertical line for each percentile; its label on a line of its own, so that none covers another."""
     bottom, top = box.y
-    parts = []
+    lines, labels = [], []
     known = [(name, value) for name, value in marks.items() if value is not None]
     for row, (name, value) in enumerate(known):
         place = x.at(value)
         right = place > (box.x[0] + box.x[1]) / 2
-        parts.append(tag("line", {"class": "mark", "x1": place, "x2": place, "y1": top, "y2": bottom}))
-        parts.append(
+        lines.append(tag("line", {"class": "mark", "x1": place, "x2": place, "y1": top, "y2": bottom}))
+        labels.append(
             tag(
                 "text",
                 {
@@ -85,4 +103,4 @@ def _marks(box: Box, x: Log, marks: Mapping[str, float | None]) -> list[Markup]:
                 text(f"{name} {seconds(value)}"),
             )
         )
-    return parts
+    return [*lines, *labels]

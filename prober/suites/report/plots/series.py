@@ -40,12 +40,15 @@ def lines(
     marked: tuple[Band, ...] = (),
     top: float | None = None,
     whole: bool = False,
+    begin: float | None = None,
     until: float | None = None,
-    counted_by: str | None = None,
+    say_x: Say | None = None,
+    height: int = HEIGHT,
 ) -> Markup:
-    """A figure of lines over seconds, or over what `counted_by` names ("race ").
+    """A figure of lines over seconds, or over what `say_x` says of the x axis.
 
-    `top` fixes the upper end of the axis, `whole` lets it tick whole numbers only, `until` is where time ends.
+    `top` fixes the upper end of the axis, `whole` lets it tick whole numbers only, `begin` and `until` are where
+    time begins and ends.
 
     Where the largest figure is more than a hundred times the median, the axis is logarithmic, and says so.
     """
@@ -63,25 +66,29 @@ def lines(
         return Linear(0.0, max(high, 4.0) if whole else high, begin, end, most=5)
 
     def draw(box: Box) -> Markup:
-        x = Linear(min(0.0, *times), max(times) if until is None else until, *box.x, most=5 if box.narrow else 10)
+        first = min(0.0, *times) if begin is None else begin
+        last = max(times) if until is None else until
+        x = Linear(first, last, *box.x, most=5 if box.narrow else 10)
         y = y_axis(*box.y)
         drawn = [_drawn(line, x, y) for line in series]
-        say_x: Say = _moment if counted_by is None else lambda n: f"{counted_by}{n:g}"
-        return join([bands(box, x, marked), axes(box, x, y, say_x, say), *drawn, band_labels(box, x, marked)])
+        return join(
+            [bands(box, x, marked), axes(box, x, y, say_x or _moment, say), *drawn, band_labels(box, x, marked)]
+        )
 
     keys = tuple(line.key for line in series)
     sides = margins((say(tick) for tick in y_axis(0.0, 1.0).ticks()), _MARGIN)
     named = f"{name} (logarithmic)" if stretched else name
-    return both(named, description, keys, draw, HEIGHT, sides=sides)
+    return both(named, description, keys, draw, height, sides=sides)
 
 
-def columns(name: str, description: str, given: Columns, say: Say, *, marked: tuple[Band, ...] = ()) -> Markup:
-    """A figure of stacked columns over seconds."""
+def columns(
+    name: str, description: str, given: Columns, say: Say, *, until: float, marked: tuple[Band, ...] = ()
+) -> Markup:
+    """A figure of stacked columns over seconds; `until` is where time ends."""
     if not given.stretches:
         return NOTHING
     most = max(sum(parts) for _, _, parts in given.stretches)
     high = rounded_up(most * (_ROOM if marked else 1.0), 4)
-    until = max(end for _, end, _ in given.stretches)
 
     def draw(box: Box) -> Markup:
         x = Linear(0.0, until, *box.x, most=5 if box.narrow else 10)

@@ -1,4 +1,4 @@
-"""The answer of `/api/v1/status` as a short page for a terminal; its first line says whether ordering works.
+"""The answer of `/api/v1/status` as a short page for a terminal or a chat; its first line has the verdict.
 
 The document comes over the network: every text in it is escaped, and one of another shape raises KeyError,
 TypeError, ValueError or AttributeError.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from prober.outcome import Ordering
 from prober.publish.printable import length, printable, utc
 
 Document = Mapping[str, Any]
@@ -28,19 +29,26 @@ def open_violations(status: Document) -> int:
 
 def verdict(status: Document) -> str:
     """Say in a sentence whether ordering works, as far as this prober knows."""
+    return ordering(status)[1]
+
+
+def ordering(status: Document) -> tuple[Ordering, str]:
+    """Whether ordering works, as a word and as a sentence."""
     if status["trouble"]:
-        return f"whether ordering works is not known: {_text(status['trouble'])}"
+        return Ordering.UNKNOWN, f"whether ordering works is not known: {_text(status['trouble'])}"
     down = [f"{_text(o['probe'])} down for {_length(o['seconds'])}" for o in status["outages"]["under_way"]]
     webhook_down = any(outage["probe"] == "webhook" for outage in status["outages"]["under_way"])
     said = [*down, *_wrong(status)]
     if webhook_down:
-        return f"ordering does not work: {', '.join(said)}"
+        return Ordering.BROKEN, f"ordering does not work: {', '.join(said)}"
     if down:
-        return f"ordering is in trouble: {', '.join(said)}"
+        return Ordering.TROUBLE, f"ordering is in trouble: {', '.join(said)}"
     if said:
-        return f"ordering does not work right: {', '.join(said)}"
+        return Ordering.WRONG, f"ordering does not work right: {', '.join(said)}"
     unknown = _not_known(status)
-    return "ordering works" if unknown is None else f"whether ordering works is not known: {unknown}"
+    if unknown is not None:
+        return Ordering.UNKNOWN, f"whether ordering works is not known: {unknown}"
+    return Ordering.WORKS, "ordering works"
 
 
 def _wrong(status: Document) -> list[str]:
@@ -74,12 +82,26 @@ def _lines(status: Document) -> Iterator[str]:
     yield from _violations(status["violations"])
     yield "probes"
     for probe, run in status["probes"].items():
-        yield f"  {_text(probe):<16}  {_probe(run)}"
+        yield f"  {_text(probe):<18}  {_probe(run)}"
     yield ""
+    yield from _election(status.get("election"))
     yield _rate(status["win_rate"])
     webhooks = status["webhooks"]
     yield from _suites(status["suites"])
     yield f"webhooks: {int(webhooks['lost'])} lost, {int(webhooks['late'])} late since the journal began"
+
+
+def _election(election: Document | None) -> Iterator[str]:
+    if election is None:
+        return
+    if election["holder"] is None:
+        yield "election: no replica is known to write"
+        return
+    holder, since = _text(election["holder"]), utc(float(election["since"]))
+    if election["leading"]:
+        yield f"election: this replica writes, since {since} under number {int(election['fence'])}"
+    else:
+        yield f"election: this replica watches; {holder} writes, as seen since {since}"
 
 
 def _suites(suites: Document) -> Iterator[str]:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prober.cli.status_page import open_violations, page, verdict
-from prober.event import Event, StandingViolation, ViolationFound, ViolationsStand, WinRate
+from prober.event import Event, Leading, StandingViolation, ViolationFound, ViolationsStand, WinRate
 from prober.outcome import OutageState, Outcome, ProbeName, Standing, Violation
+from prober.publish.printable import printable, utc
+from prober.publish.status_text import open_violations, page, verdict
 from prober.web.api import status_document
 from prober.web.board import Board
 from tests.web.event_samples import WALL, at, changed, outage, ran, started, webhook
@@ -26,7 +27,7 @@ def document(*happened: Event, now: float = 102.0) -> Any:
     board = Board()
     for event in happened:
         board.record(event)
-    return json.loads(json.dumps(status_document(board, at(now))))
+    return json.loads(json.dumps(status_document(board, at(now), now)))
 
 
 def stand(count: int, standing: Standing = Standing.OPEN, sentence: str = "two winners") -> ViolationsStand:
@@ -105,7 +106,7 @@ def test_outages_probes_and_rates_are_lines() -> None:
     text = page(document(ONLY_WEBHOOK, GOOD, ended, DOWN, rate))
     assert "  webhook           since 2027-01-15 08:01:30.000 UTC, 12.0 s; refused: nobody listens" in text
     assert "  redis             2027-01-15 08:01:20.000 UTC, lasted 1.2 s; refused: nobody listens" in text
-    assert "  webhook           ok                  150.0 ms  1.8 s ago" in text
+    assert "  webhook             ok                  150.0 ms  1.8 s ago" in text
     assert "win rate: 0.9800 of 100 judged races, 3 without a verdict" in text
     assert "webhooks: 0 lost, 0 late since the journal began" in text
 
@@ -145,3 +146,14 @@ def test_a_stranger_s_document_is_a_page_or_one_of_four_errors(data: st.DataObje
     except (KeyError, TypeError, ValueError, AttributeError):
         return
     assert all(line.isprintable() for line in text.split("\n"))
+
+
+def test_who_writes_is_said_where_there_is_an_election() -> None:
+    text = page(document(ONLY_WEBHOOK, GOOD, Leading(leading=False, at=at(99.0), holder=EVIL)))
+    assert f"election: this replica watches; {printable(EVIL)} writes, as seen since " in text
+    assert "\x1b" not in text
+    ours = Leading(leading=True, at=at(100.0), until=110.0, fence=3)
+    text = page(document(ONLY_WEBHOOK, GOOD, ours))
+    assert f"election: this replica writes, since {utc(WALL + 100)} under number 3" in text
+    assert "election: no replica is known to write" in page(document(ONLY_WEBHOOK, GOOD, ours, now=111.0))
+    assert "election" not in page(document(ONLY_WEBHOOK, GOOD))

@@ -1,0 +1,505 @@
+"""One drill from its first message to its last effect: the fault in between is undone however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from prober.config.model import Config
+from prober.daemon.assembly import (
+    database_addresses,
+    redis_address,
+    routes_of,
+    target_client,
+    target_witness,
+)
+from prober.faults.driver import FaultError
+from prober.faults.guardian import Guardian
+from prober.faults.ledger import Ledger, LedgerError
+from prober.faults.undoing import undo_standing
+from prober.outcome import Ending, Measure, ProbeName, Service
+from prober.probes.marks import Marks
+from prober.probes.synthetic import NOBODYS_NUMBER, Mark
+from prober.probes.witness import Witness
+from prober.suites.drill import figures
+from prober.suites.drill.breaking import Breaking
+from prober.suites.drill.choosing import Chosen, Wanted, check_place, choose, through_proxies
+from prober.suites.drill.figures import Window
+from prober.suites.drill.following import Following
+from prober.suites.drill.plan import STEPS, messages_of
+from prober.suites.drill.service_watch import ServiceWatch, ended_at
+from prober.suites.drill.telling import Telling, summed_up
+from prober.suites.drill.traffic import Traffic
+from prober.suites.drill.transactions import Transactions
+from prober.suites.ledger import Ledger as MessageLedger
+from prober.suites.load.messages import Ids, Sender
+from prober.suites.load.reconciling import remove_rows
+from prober.suites.load.rows import Rows
+from prober.suites.observing import BacklogSource
+from prober.suites.results_drill import DrillDetail, Injection, Rollbacks
+from prober.suites.running import CouldNotRunError, Measured, Session, UsageError
+from prober.suites.scenarios import DrillScenario
+
+WELL_TIMEOUT = 20.0  # seconds for both services to answer before anything is broken
+RECOVERY_TIMEOUT = 60.0  # seconds for the service to come back once the fault is undone
+LOOK_EVERY = 1.0  # seconds between two looks at the queues
+INTERRUPTED_WAIT = 2.0  # seconds for effects, when somebody wants it to end
+
+
+@dataclass(slots=True)
+class _Times:
+    """What happened when (CLOCK_MONOTONIC), as far as it did."""
+
+    start: float = 0.0
+    fault: float | None = None
+    undoing: float | None = None
+    recovered: float | None = None
+    gave_up_after: float | None = None
+    looks: list[tuple[float, int | None]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What works at one drill."""
+
+    watch: ServiceWatch
+    following: Following
+    traffic: Traffic
+    transactions: Transactions | None
+    backlog: BacklogSource | None
+
+
+class Drill:
+    """One drill of one service. `rate` in messages a second."""
+
+    def __init__(
+        self, session: Session, service: Service, scenario: DrillScenario, *, rate: float, scale: float
+    ) -> None:
+        self._session = session
+        self._config: Config = session.settings.config
+        self._contract = session.settings.contract
+        self._service = service
+        self._scenario = scenario
+        self._rate = rate
+        self._scale = scale
+        self._telling = Telling(session.plan.command, scenario.duration)
+        self._times = _Times()
+        self._ending = Ending.COMPLETE
+        self._failure = ""
+        self._notes: list[str] = []
+
+    async def run(self) -> Measured:
+        """Do it. Raises CouldNotRunError and UsageError; nothing stands then that we have made."""
+        if self._scenario.before * self._rate < 1 or self._scenario.during * self._rate < 1:
+            raise UsageError(
+                f"{self._scenario.before:g} s before and {self._scenario.during:g} s during the fault are too "
+                f"short for {self._rate:g} messages a second; raise --duration, --scale or --rate"
+            )
+        check_place(self._config, self._service)
+        wanted = Wanted(
+            service=self._service,
+            run_id=self._session.run_id,
+            lasts=self._scenario.during,
+            scale=self._scale,
+        )
+        chosen = choose(self._config, self._contract, STEPS[self._service, self._scenario.name], wanted)
+        ledger = Ledger(self._config.data_dir)
+        async with self._guarded(ledger) as guardian:
+            way = self._way(chosen)
+            return await self._with_parts(Breaking(ledger, guardian, way, self._telling.say), chosen, way)
+
+    @asynccontextmanager
+    async def _guarded(self, ledger: Ledger) -> AsyncIterator[Guardian]:
+        """Alone in this data_dir, nothing standing, and with a guardian beside."""
+        try:
+            if not ledger.take():
+                raise CouldNotRunError(
+                    f"another drill is under way in {self._config.data_dir}, or is being undone"
+                )
+        except OSError as error:
+            raise CouldNotRunError(
+                f"{error.filename}: {error.strerror}; a drill writes down what it breaks"
+            ) from None
+        guardian = Guardian(self._session.plan.config, ledger)
+        try:
+            if not await undo_standing(ledger, self._config, self._telling.say):
+                raise CouldNotRunError("what an earlier drill broke is not undone; nothing more is broken before")
+            yield guardian
+        except (FaultError, LedgerError) as error:
+            raise CouldNotRunError(str(error)) from None
+        finally:
+            # Cancelled, it is left with what stands: it undoes that, whether we are there or not.
+            await guardian.dismiss()
+            ledger.release()
+
+    def _way(self, chosen: Sequence[Chosen]) -> Config:
+        """The config of one who sees the fault."""
+        behind = any(each.behind_proxy for each in chosen)
+        if behind:
+            self._notes.append(
+                f"the fault is on the way to {self._service}, at our proxy; {self._service} was watched through it"
+            )
+        return through_proxies(self._config, self._service) if behind else self._config
+
+    async def _with_parts(self, breaking: Breaking, chosen: Sequence[Chosen], way: Config) -> Measured:
+        witness = target_witness(self._config)
+        if witness is None:
+            raise CouldNotRunError(
+                "no database is configured (probes.database): nothing could be followed to its end"
+            )
+        watch = ServiceWatch(way, self._contract, self._service)
+        following = Following(
+            self._config, self._contract, Marks(witness, f"{self._config.instance}/drill"), watch.service_time
+        )
+        parts = _Parts(
+            watch=watch,
+            following=following,
+            traffic=self._traffic(following),
+            transactions=self._transactions(),
+            backlog=self._backlog(),
+        )
+        try:
+            return await self._beside(parts, breaking, chosen, witness)
+        finally:
+            if parts.backlog is not None:
+                parts.backlog.close()
+            await witness.close()
+
+    def _traffic(self, following: Following) -> Traffic:
+        section, target = self._config.probes.webhook, self._config.target
+        client = target_client(self._config)
+        sender = Sender(
+            contract=self._contract.webhook,
+            endpoint=client.endpoint,
+            public_url=target.public_url,
+            auth_token=target.auth_token.get_secret_value(),
+            account_sid=target.account_sid,
+            from_number=self._from_number,
+        )
+        return Traffic(
+            sender,
+            self._ids,
+            client,
+            routes_of(self._config, self._contract),
+            started=self._session.started,
+            mode=section.mode,
+            rate=self._rate,
+            timeout=section.timeout,
+            accepted=following.accepted,
+        )
+
+    @property
+    def _ids(self) -> Ids:
+        return Ids(Mark(self._config.instance), self._session.run_id)
+
+    @property
+    def _from_number(self) -> str:
+        return self._config.probes.webhook.from_number or NOBODYS_NUMBER
+
+    def _ledger_of_messages(self) -> MessageLedger:
+        try:
+            return MessageLedger(
+                self._config.data_dir,
+                instance=self._config.instance,
+                run_id=self._session.run_id,
+                mode=self._config.probes.webhook.mode,
+                from_number=self._from_number,
+            )
+        except OSError as error:
+            raise CouldNotRunError(
+                f"{error.filename}: {error.strerror}; what is sent is written down first"
+            ) from None
+
+    def _transactions(self) -> Transactions | None:
+        direct, pooled = database_addresses(self._config.probes.database)
+        address = direct or pooled
+        if self._service is not Service.DATABASE or address is None:
+            return None
+        return Transactions(address, self._config.instance)
+
+    def _backlog(self) -> BacklogSource | None:
+        redis = self._config.probes.redis
+        return BacklogSource(redis_address(redis), self._config, self._contract) if redis.enabled else None
+
+    async def _beside(
+        self, parts: _Parts, breaking: Breaking, chosen: Sequence[Chosen], witness: Witness
+    ) -> Measured:
+        """The drill itself, with everything that watches at work beside it."""
+        async with _at_work(parts.watch.forever(), parts.following.forever()):
+            well, _ = await asyncio.gather(parts.watch.all_well(WELL_TIMEOUT), breaking.guard())
+            if not well:
+                raise CouldNotRunError(
+                    f"before anything was broken: {parts.watch.trouble or 'no probe of both services ended well'}"
+                )
+            self._telling.say(
+                f"{self._scenario.before:g} s before, {self._scenario.during:g} s under the fault, "
+                f"{self._scenario.after:g} s after, {self._rate:g} messages a second"
+            )
+            ledger = self._ledger_of_messages()
+            rollbacks: Rollbacks | None = None
+            try:
+                await parts.traffic.prepare(
+                    messages_of(self._scenario, self._rate), ledger, witness, self._contract.webhook
+                )
+                for each in chosen:
+                    if each.step.aside:
+                        await breaking.make(each)
+                if parts.transactions is not None:
+                    await parts.transactions.start()
+                end = await self._traffic_flows(parts, breaking, chosen)
+                if parts.transactions is not None:
+                    rollbacks = await parts.transactions.result()
+                await self._followed(parts.following)
+            except asyncio.CancelledError:
+                raise  # whoever wants to leave at once leaves the faults to the guardian
+            except BaseException:
+                await self._undone(breaking)
+                await self._clean(parts, witness, ledger)
+                raise
+            await self._undone(breaking)
+            await self._clean(parts, witness, ledger)
+        return self._measured(parts, breaking, end, rollbacks)
+
+    async def _traffic_flows(self, parts: _Parts, breaking: Breaking, chosen: Sequence[Chosen]) -> float:
+        """Traffic, and the fault in it; when the traffic ended."""
+        self._times.start = start = time.monotonic()
+        work: list[Coroutine[Any, Any, None]] = [parts.traffic.forever(start), self._telling.forever(start)]
+        if parts.transactions is not None:
+            work.append(parts.transactions.forever())
+        if parts.backlog is not None:
+            work.append(self._look(parts.backlog))
+        async with _at_work(*work):
+            try:
+                await self._timeline(parts, breaking, chosen)
+            finally:
+                if not _is_cancelled():
+                    await self._undone(breaking, asides=False)
+            end = time.monotonic()
+        await parts.traffic.finished()
+        return end
+
+    async def _timeline(self, parts: _Parts, breaking: Breaking, chosen: Sequence[Chosen]) -> None:
+        """Before, under the fault, after: each as long as wanted, unless somebody wants it to end."""
+        times, scenario = self._times, self._scenario
+        self._telling.doing = "before the fault"
+        if await self._wait_until(times.start + scenario.before):
+            return
+        self._check_before(parts.traffic)
+        times.fault = fault = time.monotonic()
+        for each in sorted((c for c in chosen if not c.step.aside), key=lambda c: c.step.begins):
+            if await self._wait_until(fault + scenario.during * each.step.begins):
+                return
+            await breaking.make(each)
+            self._telling.doing = f"under the fault: {each.driver.fault}"
+        if await self._wait_until(fault + scenario.during):
+            return
+        await self._undone(breaking, asides=False)
+        self._telling.doing = f"waiting for {self._service}"
+        await self._recovered(parts.watch)
+        self._telling.doing = "after the fault"
+        await self._wait_until(time.monotonic() + scenario.after)
+
+    def _check_before(self, traffic: Traffic) -> None:
+        """Break nothing where nothing works."""
+        if any(sent.accepted for sent in traffic.sent):
+            return
+        told = sorted({f"{sent.outcome}{f' ({sent.code})' if sent.code else ''}" for sent in traffic.sent})
+        raise CouldNotRunError(
+            f"nothing was broken, since none of {len(traffic.sent)} messages was accepted before: "
+            f"{', '.join(told) or 'no answer came'}; `prober doctor` says what mends that"
+        )
+
+    async def _recovered(self, watch: ServiceWatch) -> None:
+        """Wait until the service is back by our own probes, and note since when it is."""
+        times = self._times
+        if times.undoing is None or times.fault is None:
+            return
+        if not await watch.recovered(RECOVERY_TIMEOUT):
+            times.gave_up_after = time.monotonic() - times.undoing
+            self._notes.append(
+                f"{self._service} was not seen to be back {times.gave_up_after:.0f} s after the fault was undone"
+            )
+            return
+        ends = [ended_at(outage) for outage in watch.outages if ended_at(outage) >= times.fault]
+        times.recovered = max([times.undoing, *ends])
+
+    async def _undone(self, breaking: Breaking, *, asides: bool = True) -> None:
+        """Undo what stands. What cannot be undone makes the drill a failed one; its ledger and guardian stay."""
+        standing = [made for made in breaking.standing if asides or not made.chosen.step.aside]
+        if not standing:
+            return
+        if self._times.undoing is None and any(not made.chosen.step.aside for made in standing):
+            self._times.undoing = time.monotonic()
+        if self._session.stop.asked:
+            self._telling.say(f"{self._session.stop.reason}; undoing {len(standing)} fault(s) first")
+        try:
+            await breaking.undo(standing)
+        except FaultError as error:
+            self._ending, self._failure = Ending.FAILED, f"a fault is NOT UNDONE: {error}"
+
+    async def _wait_until(self, instant: float) -> bool:
+        """Wait; whether somebody wants the drill to end."""
+        stopped = await self._session.stop.wait(max(0.0, instant - time.monotonic()))
+        if stopped and self._ending is Ending.COMPLETE:
+            self._ending = Ending.INTERRUPTED
+        return stopped
+
+    async def _look(self, backlog: BacklogSource) -> None:
+        due = time.monotonic()
+        while True:
+            read = await backlog.read()
+            self._times.looks.append((time.monotonic(), read if isinstance(read, int) else None))
+            due = max(due + LOOK_EVERY, time.monotonic())
+            await asyncio.sleep(due - time.monotonic())
+
+    async def _followed(self, following: Following) -> None:
+        """Wait for the end of every message."""
+        self._telling.doing = "following messages to their end"
+        if self._ending is Ending.COMPLETE:
+            self._telling.say("following every accepted message to its end")
+            await following.all_settled()
+        else:
+            try:
+                async with asyncio.timeout(INTERRUPTED_WAIT):
+                    await following.all_settled()
+            except TimeoutError:
+                return
+
+    async def _clean(self, parts: _Parts, witness: Witness, ledger: MessageLedger) -> None:
+        """Remove every row of ours; where one may still come, the ledger stays for a later sweep."""
+        mode = self._config.probes.webhook.mode
+        rows = Rows(self._contract.webhook, witness, self._ids, mode, self._from_number)
+        removal = await remove_rows(rows, parts.traffic.prepared)
+        certain = parts.following.all_known and all(sent.code is not None for sent in parts.traffic.sent)
+        if removal.left == 0 and certain:
+            ledger.forget()
+            return
+        ledger.close()
+        why = removal.why or "of some messages something may still come"
+        self._notes.append(f"{why}; a daemon, or `prober cleanup`, looks for rows of this drill once more")
+
+    def _measured(self, parts: _Parts, breaking: Breaking, end: float, rollbacks: Rollbacks | None) -> Measured:
+        times, sent, fates = self._times, parts.traffic.sent, parts.following.fates
+        window = Window(
+            start=times.start, end=end, fault=times.fault, undoing=times.undoing, recovered=times.recovered
+        )
+        outage = parts.watch.outages[-1] if parts.watch.outages else None
+        seen = None if outage is None else (outage.began.mono, ended_at(outage), outage.uncertainty)
+        visible = parts.following.visible
+        phases = figures.phase_figures(window, sent, fates)
+        backlog = figures.backlog_figures(window, times.looks)
+        recovery = figures.recovery_figures(window, seen, sent, fates, visible=visible)
+        followed = figures.followed(sent, fates) if visible else None
+        detail = DrillDetail(
+            service=self._service.value,
+            rate=self._rate,
+            injections=tuple(self._injection(breaking, number) for number in range(len(breaking.made))),
+            phases=phases,
+            series=figures.series(window, sent, times.looks),
+            followed=followed,
+            backlog=backlog,
+            recovery=recovery,
+            rollbacks=rollbacks,
+        )
+        gave_up_after = times.gave_up_after
+        if gave_up_after is None and times.recovered is not None and recovery.webhook_seconds is None:
+            gave_up_after = end - (times.undoing or end)
+            self._notes.append(
+                f"the webhook path was not seen to be back {gave_up_after:.1f} s after the fault was undone"
+            )
+        measures, why_not = figures.measures_of(
+            self._service, phases, backlog, recovery, rollbacks, gave_up_after=gave_up_after
+        )
+        # The guide's budgets are of a system that is well: what comes before the fault.
+        for measure, probe in ((Measure.DATABASE_P99, ProbeName.DATABASE), (Measure.QUEUE_P99, ProbeName.REDIS)):
+            measures[measure] = figures.percentile(parts.watch.operations(probe, times.fault or end), 99)
+        sentence = summed_up(self._service, self._scenario.name, phases, recovery, followed)
+        return Measured(
+            measures=measures,
+            detail=detail,
+            sentence="; ".join(part for part in (self._failure, self._session.stop.reason, sentence) if part),
+            ending=self._ending,
+            why_not=why_not,
+            notes=tuple(self._all_notes(parts, rollbacks)),
+            violations=0 if followed is None else followed.lost + followed.repeated,
+        )
+
+    def _injection(self, breaking: Breaking, number: int) -> Injection:
+        made = breaking.made[number]
+        return Injection(
+            fault=made.driver.fault.value,
+            driver=made.driver.kind.value,
+            sentence=made.driver.sentence,
+            began_at=max(0.0, made.began - self._times.start),
+            undone_at=None if made.undone is None else max(0.0, made.undone - self._times.start),
+            checked=made.undone is not None,
+        )
+
+    def _all_notes(self, parts: _Parts, rollbacks: Rollbacks | None) -> list[str]:
+        traffic = parts.traffic
+        notes = [
+            *self._notes,
+            f"a message was due every {1 / self._rate:.2f} s: so fine is the time when the webhook path was back",
+            "recovered is who serves again: the later of the service and the webhook path, from the moment when "
+            "the fault began to be undone",
+        ]
+        if rollbacks is not None:
+            notes.append(rollbacks.sentence)
+        elif parts.transactions is not None:
+            notes.append(f"rollbacks were not counted: {parts.transactions.why_not}")
+        if not parts.following.visible:
+            notes.append("effects are not observable in this mode: an accepted message counts as a success")
+        if parts.backlog is not None and any(read is None for _, read in self._times.looks):
+            notes.append(
+                "while Redis did not answer its queues could not be counted; jobs kept elsewhere are no part"
+            )
+        if _outage_unseen(parts.watch, self._times):
+            notes.append(f"{self._service} itself never failed by our own probes, who kept the sessions they had")
+        if traffic.held_up:
+            notes.append(f"{traffic.held_up} messages were due while too many were under way, and not sent")
+        if traffic.exhausted:
+            notes.append("every message that was prepared was sent before the service was back")
+        return notes
+
+
+def _outage_unseen(watch: ServiceWatch, times: _Times) -> bool:
+    """Whether there was a fault, and no outage of the service that it was made of."""
+    return times.undoing is not None and not watch.outages and not watch.down
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+@asynccontextmanager
+async def _at_work(*work: Awaitable[None]) -> AsyncIterator[None]:
+    """Beside the block these go on; they end with it. What one of them raises ends the block."""
+    tasks = [asyncio.ensure_future(each) for each in work]
+    here = asyncio.current_task()
+    failed: list[BaseException] = []
+
+    def ended(task: asyncio.Future[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            failed.append(error)
+            if here is not None:
+                here.cancel()
+
+    for task in tasks:
+        task.add_done_callback(ended)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not failed or here is None:
+            raise
+        here.uncancel()
+        raise failed[0] from None
+    finally:
+        for task in tasks:
+            task.remove_done_callback(ended)
+            task.cancel()
+        await asyncio.wait(tasks)

@@ -1,0 +1,169 @@
+"""Drills on a real stack, in short forms: what they say is what the target's own record says."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from prober.demo.process import Owner
+from prober.demo.stack import Stack
+from prober.demo.target.control_client import ControlClient
+from prober.demo.target.faults import Switch
+from prober.outcome import Ending, Measure, Verdict
+from prober.suites.results import Results
+from prober.suites.results_drill import DrillDetail, PhaseFigures
+from tests.system.commanding import prober
+from tests.system.daemon_stack import change_config, rows
+from tests.system.drilling import Ended, drillable_stack, drilled, recorded
+from tests.system.watching import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+SHORT = ("--duration", "4s", "--rate", "12")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stack() -> AsyncIterator[Stack]:
+    async with Owner() as owner:
+        stack = drillable_stack(owner)
+        await stack.start_services()
+        yield stack
+        await stack.stop_drills()
+
+
+def complete(ended: Ended) -> tuple[Results, DrillDetail]:
+    assert ended.results is not None, ended.told
+    assert ended.results.ending is Ending.COMPLETE, ended.told
+    detail = ended.results.detail
+    assert isinstance(detail, DrillDetail)
+    assert [i for i in detail.injections if not i.checked] == []
+    return ended.results, detail
+
+
+def phase(detail: DrillDetail, name: str) -> PhaseFigures:
+    (found,) = [each for each in detail.phases if each.name == name]
+    return found
+
+
+async def agree(stack: Stack, results: Results, detail: DrillDetail) -> None:
+    """Every count is the target's own."""
+    record = await recorded(stack, results.run_id)
+    followed = detail.followed
+    assert followed is not None
+    answered = sum(each.accepted + sum(each.rejected.values()) for each in detail.phases)
+    assert answered <= len(record.received) <= sum(each.sent for each in detail.phases)
+    assert followed.accepted == len(record.accepted | record.lost)
+    # One that was being committed when the database died had its effect, and the target never heard of it.
+    assert abs(followed.lost - len((record.accepted | record.lost) - record.processed)) <= 1
+    assert followed.not_known == 0
+    assert followed.repeated == 0
+
+
+async def nothing_left(stack: Stack) -> None:
+    async def no_rows() -> bool:
+        if not any((await rows(stack, "processed_messages", "whatsapp_messages")).values()):
+            return True
+        # What arrived after the drill had ended is removed by its ledger: by a daemon, or by this.
+        await prober(stack.config_file, "cleanup")
+        return False
+
+    await until("every row of the drill to be removed", no_rows)
+    connection = await stack.postgres.connect("orders")
+    try:
+        sessions = await connection.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'synthetic-prober%drill-%'"
+        )
+    finally:
+        await connection.close()
+    assert sessions == 0
+    assert list((stack.data_dir / "faults").glob("*.json")) == []
+    client = stack.redis.client()
+    try:
+        assert [key async for key in client.scan_iter("synthetic-prober:*drill*")] == []
+    finally:
+        await client.aclose()
+
+
+async def switched(stack: Stack, switch: Switch, *, on: bool) -> None:
+    async with ControlClient(stack.target.control_url) as control:
+        await control.switch(switch, on=on)
+
+
+@pytest.mark.parametrize(
+    ("words", "switch", "measure"),
+    [
+        (("redis", "crash"), Switch.QUEUE_FALLBACK, Measure.ERROR_RATE),
+        (("db", "crash"), Switch.DURABLE_ACCEPT, Measure.SUCCESS_DURING),
+    ],
+    ids=["redis", "db"],
+)
+async def test_resilience_on_and_off(
+    stack: Stack, words: tuple[str, str], switch: Switch, measure: Measure
+) -> None:
+    with_it, detail = complete(await drilled(stack.config_file, *words, *SHORT))
+    await agree(stack, with_it, detail)
+    assert with_it.measures[measure] == (0 if measure is Measure.ERROR_RATE else 1)
+    assert with_it.judgement.verdict in (Verdict.EXCELLENT, Verdict.GOOD)
+    assert detail.recovery.service_outage_seconds is not None
+    assert detail.recovery.service_outage_seconds > 1
+    await nothing_left(stack)
+    await switched(stack, switch, on=False)
+    try:
+        ended = await drilled(stack.config_file, *words, *SHORT)
+    finally:
+        await switched(stack, switch, on=True)
+    without, detail = complete(ended)
+    await agree(stack, without, detail)
+    assert ended.code == 1
+    assert detail.followed is not None
+    assert detail.followed.lost > 0
+    assert phase(detail, "before").success_rate == 1
+    (row,) = [point for point in without.judgement.breaking_points if point.measure is measure]
+    # One that is due at the very edge of the fault may get through.
+    assert row.verdict in (Verdict.WARNING, Verdict.CRITICAL)
+    assert without.judgement.advice
+    await nothing_left(stack)
+
+
+async def test_a_database_drill_counts_its_own_rollbacks(stack: Stack) -> None:
+    results, detail = complete(
+        await drilled(stack.config_file, "db", "cascade", "--duration", "5s", "--rate", "8")
+    )
+    assert [injection.fault for injection in detail.injections] == ["locks", "sessions", "kill"]
+    assert detail.rollbacks is not None
+    assert detail.rollbacks.transactions > 10
+    assert results.measures[Measure.ROLLBACKS] == detail.rollbacks.rolled_back / detail.rollbacks.transactions
+    assert detail.backlog.largest is not None
+    await agree(stack, results, detail)
+    await nothing_left(stack)
+
+
+async def test_nothing_is_broken_where_nothing_works(stack: Stack) -> None:
+    original = stack.config_file.read_text(encoding="utf-8")
+    change_config(stack, lambda document: document["target"].update(auth_token="0" * 32))
+    try:
+        ended = await drilled(stack.config_file, "redis", "crash", *SHORT)
+    finally:
+        stack.config_file.write_text(original, encoding="utf-8")
+    assert ended.code == 3
+    assert "nothing was broken, since none of" in ended.told
+    assert "403" in ended.told
+    assert "making the fault" not in ended.told
+    await nothing_left(stack)
+
+
+async def test_production_is_never_broken(stack: Stack) -> None:
+    original = stack.config_file.read_text(encoding="utf-8")
+
+    def change(document: dict[str, dict[str, str]]) -> None:
+        document["target"]["environment"] = "production"
+        document["drills"].pop("demo")
+
+    change_config(stack, change)
+    try:
+        ended = await drilled(stack.config_file, "redis", "connection", *SHORT)
+    finally:
+        stack.config_file.write_text(original, encoding="utf-8")
+    assert ended.code == 3
+    assert "never runs against production" in ended.told

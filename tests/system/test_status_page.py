@@ -1,0 +1,164 @@
+"""The status page of a real daemon in Chromium: live through an incident, whole without a script."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser
+
+from prober.demo.process import Owner
+from prober.demo.target.control_client import ControlClient
+from proofs.browser import Scheme, chromium
+from proofs.examining import browsing, opened
+from tests.system.daemon_stack import fast_stack, no_trace
+from tests.system.watching import Watched, until
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.skipif(
+        chromium() is None and "CI" not in os.environ, reason="needs Chromium: scripts/install-test-tools"
+    ),
+]
+
+WIDTHS = (390, 1280)
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+STREAMS = 20
+PROBES = {
+    "race": {"interval": "500ms", "split_order_interval": "1m"},
+    "webhook": {"interval": "500ms", "down_interval": "500ms"},
+    "redis": {"interval": "200ms"},
+}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def watched() -> AsyncIterator[Watched]:
+    """A daemon that has seen a race with two stories and an outage of Redis."""
+    async with Owner() as owner:
+        stack = fast_stack(owner, PROBES)
+        await stack.start_services()
+        await stack.start_watcher()
+        yield Watched(stack)
+        no_trace(stack.watcher)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    program = chromium()
+    assert program is not None, "chromium is missing; run scripts/install-test-tools"
+    async with browsing(program) as found:
+        yield found
+
+
+async def test_the_page_follows_an_incident_from_its_beginning_to_its_end(
+    watched: Watched, browser: Browser
+) -> None:
+    stack = watched.stack
+    async with ControlClient(stack.target.control_url) as control, opened(browser, stack.watcher.url) as shown:
+        page = shown.page
+
+        async def says(selector: str, words: str) -> None:
+            await page.locator(selector, has_text=words).first.wait_for(timeout=30_000)
+
+        await says("h1", "Ordering works")
+        await says("#link", "live")
+        stack.redis.kill()
+        await says("h1", "Ordering is in trouble: redis down for")
+        await says("#services tr", "Redis")
+        await says("#open", "redis is down")
+        assert (await page.title()).startswith("Ordering is in trouble")
+        await control.plant("phantom_winner")
+        await says("#open", "phantom winner")
+        await stack.redis.start()
+        await control.remove("phantom_winner")
+        await says("h1", "Ordering does not work right:")
+        await says("#incidents", "redis down")
+        await says("#races", "phantom winner")
+        assert "state=wrong" in (await page.locator("link[rel=icon]").get_attribute("href") or "")
+        assert shown.complaints == []
+        await page.locator("#races a", has_text="timeline").first.click()
+        await says("h2", "Who asked when")
+
+
+async def test_every_page_is_right_for_every_window_and_for_everybody(watched: Watched, browser: Browser) -> None:
+    phantom = next(one for one in watched.reader.races("phantom_winner"))
+    (outage,) = watched.reader.outages("redis", limit=1)
+
+    async def look(path: str, width: int, scheme: Scheme) -> list[str]:
+        async with opened(browser, watched.stack.watcher.url + path, width=width, scheme=scheme) as shown:
+            wrong = [*shown.complaints, *await shown.overflow(), *await shown.barriers(), *await shown.faint()]
+            return [f"{path} at {width}, {scheme}: {one}" for one in wrong]
+
+    windows = {("/", width, scheme) for width in WIDTHS for scheme in SCHEMES}
+    windows |= {(f"/races/{phantom.id}", 390, "light"), (f"/races/{phantom.id}", 1280, "dark")}
+    windows |= {("/incidents", 390, "dark"), (f"/incidents/{outage.id}", 390, "light"), ("/races", 1280, "light")}
+    found = [await look(*window) for window in sorted(windows)]
+    assert [one for some in found for one in some] == []
+
+
+async def test_without_a_script_the_page_says_the_same(watched: Watched, browser: Browser) -> None:
+    url = watched.stack.watcher.url
+    async with opened(browser, url) as live, opened(browser, url, script=False) as still:
+        for name in ("h1", "h2", "#services th", "#incidents th", "#races .badge"):
+            words = await still.page.locator(name).all_inner_texts()
+            assert words
+            if not name.startswith("#races"):
+                assert words == await live.page.locator(name).all_inner_texts()
+        assert await still.page.locator("svg.plot").count() >= 8
+        assert await still.page.locator("#link").count() == 0
+        assert still.complaints == []
+
+
+async def test_all_of_it_is_reached_by_the_keyboard(watched: Watched, browser: Browser) -> None:
+    async with opened(browser, watched.stack.watcher.url) as shown:
+        await shown.page.keyboard.press("Tab")
+        assert await shown.page.evaluate("document.activeElement.textContent") == "Skip to the content"
+        await shown.page.keyboard.press("Enter")
+        await shown.page.keyboard.press("Tab")
+        inside = "document.querySelector('main').contains(document.activeElement)"
+        assert await shown.page.evaluate(inside)
+        link = shown.page.locator("#races a").first
+        await link.focus()
+        where = await link.get_attribute("href")
+        # The section is exchanged under the focus, which stays on the same link while that is listed.
+        heard = await shown.page.evaluate("page.heard")
+
+        async def told_again() -> bool:
+            return bool(await shown.page.evaluate("page.heard") > heard)
+
+        await until("the next event", told_again)
+        focused = await shown.page.evaluate("document.activeElement.getAttribute('href')")
+        assert focused in (where, None)
+
+
+async def test_twenty_streams_are_told_the_same_and_hold_up_nobody(watched: Watched) -> None:
+    url = f"{watched.stack.watcher.url}/events"
+
+    async def told(session: aiohttp.ClientSession) -> set[str]:
+        async with session.get(url) as stream:
+            assert stream.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+            names: set[str] = set()
+            async for line in stream.content:
+                if line.startswith(b"data: "):
+                    names |= {name for name in ("verdict", "services", "races") if f'"{name}"'.encode() in line}
+                if len(names) == 3:
+                    return names
+        raise AssertionError("the stream ended")
+
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector, read_bufsize=1 << 20) as session, AsyncExitStack():
+        skipped = (await watched.scrape()).total("prober_probe_skipped_total", reason="overrun")
+        everybody = await asyncio.wait_for(asyncio.gather(*(told(session) for _ in range(STREAMS))), 30)
+        assert everybody == [{"verdict", "services", "races"}] * STREAMS
+        assert (await watched.scrape()).total("prober_probe_skipped_total", reason="overrun") == skipped
+
+    async def gone() -> bool:
+        status, text = await watched.watcher.get("/-/healthy")
+        return (status, text) == (200, "healthy\n")
+
+    await until("the prober to go on when everybody has left", gone)
