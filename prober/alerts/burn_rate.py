@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from prober.alerts.alert import Alert, Look, Runbook
-from prober.alerts.promql import EVENTS, number, of
+from prober.alerts.promql import number, of
 from prober.alerts.recording import BAD_COUNT, BAD_RATIO, SLOW_BY_SLO, not_after_an_outage
 from prober.alerts.thresholds import target
 from prober.guide.advice import recommendations
@@ -41,7 +41,7 @@ class Burn:
     events: int  # so many bad ones at least in the long window, however few there are in all
 
 
-FAST = (Burn(14.4, "1h", "5m", EVENTS), Burn(6.0, "6h", "30m", EVENTS))
+FAST = (Burn(14.4, "1h", "5m", 6), Burn(6.0, "6h", "30m", 6))
 SLOW = (Burn(3.0, "1d", "2h", 10), Burn(1.0, "3d", "6h", 10))
 
 
@@ -103,7 +103,8 @@ def _alert(slo: Slo, *, fast: bool) -> Alert:
         severity=Severity.CRITICAL if fast else Severity.WARNING,
         subject=Subject.WEBHOOK,
         keeps=("slo",),
-        at_once="its short window is what a `for` would be: it has to be bad still",
+        # Until then an outage has paged as what it is.
+        pending="1m",
         summary=f"{{{{ $value | humanizePercentage }}}} bad webhooks; the target allows {slo.budget:.1%}",
         description=(
             f"{{{{ $value | humanizePercentage }}}} of the synthetic webhooks were {slo.bad}. The production "

@@ -52,7 +52,7 @@ def _violation(
         marks=MARK,
         summary=f"{what}: {{{{ $labels.kind }}}}",
         description=(
-            "{{ $value | humanize }} open violations of kind {{ $labels.kind }}. A correct system never does "
+            "Open violations of kind {{ $labels.kind }}: {{ $value | humanize }}. A correct system never does "
             "this, "
             "whatever else is broken. The evidence of each is kept: prober status, prober evidence ID. It pages "
             "until "

@@ -49,7 +49,6 @@ def _latency(name: str, limit: Edge, severity: Severity, pending: str, what: str
         subject=Subject.WEBHOOK,
         keeps=("quantile",),
         pending=pending,
-        at_once="" if pending else "three slow answers within five minutes are what is waited for",
         summary=f"webhook p99 {{{{ $value | humanizeDuration }}}} ({what})",
         description=(
             "99 % of the synthetic webhooks of the last 5 minutes were answered within "
@@ -99,7 +98,8 @@ def _error_rate(name: str, limit: Edge, severity: Severity, window: str, what: s
         severity=severity,
         subject=Subject.WEBHOOK,
         keeps=("slo",),
-        at_once=f"three failures within {window} are what is waited for",
+        # Until then an outage has paged as what it is.
+        pending="1m",
         summary=f"{{{{ $value | humanizePercentage }}}} of the webhooks fail ({what})",
         description=(
             f"{{{{ $value | humanizePercentage }}}} of the synthetic webhooks of the last {window} failed; "
@@ -296,8 +296,8 @@ ALERTS: tuple[Alert, ...] = (
         ),
     ),
     _latency("WebhookLatencyElevated", _SLOWER, Severity.WARNING, "2m", "warning"),
-    _latency("HighWebhookLatency", _SLOW, Severity.CRITICAL, "", "critical"),
-    _latency("WebhookQueueSaturation", _SATURATED, Severity.CRITICAL, "", "queue saturation"),
+    _latency("HighWebhookLatency", _SLOW, Severity.CRITICAL, "1m", "critical"),
+    _latency("WebhookQueueSaturation", _SATURATED, Severity.CRITICAL, "1m", "queue saturation"),
     _throughput("WebhookThroughputReduced", edge(_LOAD, Measure.RPS, "100-500"), Severity.WARNING),
     _throughput("LowWebhookThroughput", edge(_LOAD, Measure.RPS, "< 100"), Severity.CRITICAL),
     Alert(
