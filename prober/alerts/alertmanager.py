@@ -96,6 +96,8 @@ def route() -> dict[str, Any]:
             _route(TICKETS, ['severity="critical"', 'wakes="false"'], muted=True),
             # Nothing holds these back, and they end by themselves or by `prober ack`: told once, then once a day.
             _route(PAGER, ['severity="critical"', 'violation="true"'], wait="5s", interval="15s", repeat="24h"),
+            # Work on the target is no reason for nobody to watch it.
+            _route(PAGER, ['severity="critical"', 'subject="prober"'], wait="5s", interval="15s", repeat="4h"),
             _route(PAGER, ['severity="critical"'], wait="5s", interval="15s", repeat="4h", muted=True),
             _route(TICKETS, ['severity="warning"'], muted=True),
         ],
