@@ -41,7 +41,7 @@ def seconds(duration: str) -> int:
 
 
 def known() -> dict[str, dict[str, frozenset[str]]]:
-    found = exported()
+    found = dict(exported())
     for name, labels in recorded().items():
         found[name] = {**found.get(name, {}), **labels}
     return found
