@@ -1,6 +1,8 @@
-"""docs/alerting.md: how alerting works here; what `make alerting` measured stays as it is."""
+"""docs/alerting.md: how alerting works here; what proofs have measured stays as it is."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from prober.alerts.burn_rate import FAST, SLOS, SLOW, Burn
 from prober.alerts.declarations import ALERTS, RECORDINGS
@@ -10,15 +12,15 @@ from prober.alerts.recording import QUANTILE_WINDOW
 from prober.alerts.thresholds import DOWN_AFTER, OWN, PATH_DOWN_AFTER, RACES_ENOUGH
 from prober.outcome import Severity
 
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-_NOT_YET = "Not measured yet: `make alerting` writes this part."
+# Parts of the page that proofs write, and the commands that do.
+MEASURED: Mapping[str, str] = {"told": "make alerting", "quiet": "make quiet"}
 
 _PER_HOUR = 360  # webhooks of one prober as shipped
 
 _TEXT = """\
 # Alerting
 
-Written by `python -m prober.alerts`, the measured part by `make alerting`; do not edit.
+Written by `python -m prober.alerts`, the measured parts by `make alerting` and `make quiet`; do not edit.
 
 | file | is |
 |---|---|
@@ -120,16 +122,18 @@ The guide's are in [breaking-points.md](breaking-points.md). These it does not n
 
 {recorded}
 
-## Measured
+## Measured: who is told of what
 
-{begin}
-{measured}
-{end}
+{told}
+
+## Measured: nobody is told of nothing
+
+{quiet}
 """
 
 
 def alerting_text(before: str) -> str:
-    """The page; the measured part is taken from `before`, the page as it stands."""
+    """The page; the measured parts are taken from `before`, the page as it stands."""
     return _TEXT.format(
         count=len([alert for alert in ALERTS if alert.severity is not Severity.NONE]),
         down=DOWN_AFTER.value,
@@ -144,22 +148,36 @@ def alerting_text(before: str) -> str:
         inhibitions="\n".join(f"- `{cause}`: {', '.join(follows)}" for cause, follows in FOLLOWS.items()),
         own=_own(),
         recorded=_recorded(),
-        begin=BEGIN,
-        measured=measured_part(before) or _NOT_YET,
-        end=END,
+        **{name: _part(name, measured_part(before, name) or _not_yet(name)) for name in MEASURED},
     )
 
 
-def measured_part(page: str) -> str:
-    """What stands between the two marks; empty where they are not there."""
-    _, found, rest = page.partition(BEGIN)
-    return rest.partition(END)[0].strip("\n") if found else ""
+def measured_part(page: str, name: str) -> str:
+    """What stands between the two marks of a part; empty where they are not there."""
+    _, found, rest = page.partition(_begin(name))
+    return rest.partition(_end(name))[0].strip("\n") if found else ""
 
 
-def with_measured(page: str, measured: str) -> str:
+def with_measured(page: str, name: str, measured: str) -> str:
     """The page with another measured part."""
-    head, _, rest = page.partition(BEGIN)
-    return f"{head}{BEGIN}\n{measured.strip()}\n{END}{rest.partition(END)[2]}"
+    head, _, rest = page.partition(_begin(name))
+    return f"{head}{_part(name, measured.strip())}{rest.partition(_end(name))[2]}"
+
+
+def _part(name: str, text: str) -> str:
+    return f"{_begin(name)}\n{text}\n{_end(name)}"
+
+
+def _begin(name: str) -> str:
+    return f"<!-- {name}: begin -->"
+
+
+def _end(name: str) -> str:
+    return f"<!-- {name}: end -->"
+
+
+def _not_yet(name: str) -> str:
+    return f"Not measured yet: `{MEASURED[name]}` writes this part."
 
 
 def _burns() -> str:

@@ -13,7 +13,7 @@ from prober.alerts.alert import Alert
 from prober.alerts.coverage import ALERTS as GUIDES_ALERTS
 from prober.alerts.coverage import KEY_METRICS, METRICS, SCENARIOS, alert_for
 from prober.alerts.declarations import ALERTS, BY_NAME
-from prober.alerts.doc import BEGIN, END, measured_part, with_measured
+from prober.alerts.doc import MEASURED, measured_part, with_measured
 from prober.alerts.places import Places
 from prober.alerts.runbook import runbook_text
 from prober.guide.breaking_points import BAD, GUIDE
@@ -110,9 +110,11 @@ def test_every_scenario_and_key_metric_of_the_guide_is_answered(suite: Suite) ->
     assert [answer.line for answer in KEY_METRICS[suite]] == wanted
 
 
-def test_what_was_measured_stays_when_the_page_is_written_anew() -> None:
-    measured = with_measured(DOC, "| a | b |")
-    assert measured_part(measured) == "| a | b |"
+@pytest.mark.parametrize("name", MEASURED)
+def test_what_was_measured_stays_when_the_page_is_written_anew(name: str) -> None:
+    measured = with_measured(DOC, name, "| a | b |")
+    assert measured_part(measured, name) == "| a | b |"
     assert files(Places(), measured)[ALERTING] == measured
-    assert measured.count(BEGIN) == measured.count(END) == 1
-    assert measured_part("nothing of it") == ""
+    for other in MEASURED.keys() - {name}:
+        assert measured_part(measured, other) == measured_part(DOC, other)
+    assert measured_part("nothing of it", name) == ""
