@@ -230,6 +230,7 @@ CASES: tuple[Case, ...] = (
         name="errors, routing",
         act=planted(FaultName.ERRORS, routes=Route.ROUTING),
         pages=_names("VendorRoutingUnavailable"),
+        within=480.0,
     ),
     Case(
         name="rate_limited, webhook",

@@ -120,7 +120,7 @@ ALERTS: tuple[Alert, ...] = (
         name="VendorRoutingUnavailable",
         expr=(
             f"{over('sum', increase(of(RACE_OUTCOMES, _NO_ANSWER), '15m'))} > {number(ENOUGH)}\n"
-            f"unless {over('sum', increase(of(RACES), '15m'))} > 0.5"
+            f"unless {over('sum', increase(of(RACES), '5m'))} > 0.5"
         ),
         severity=Severity.CRITICAL,
         subject=Subject.ROUTING,
@@ -128,8 +128,7 @@ ALERTS: tuple[Alert, ...] = (
         summary="no vendor can accept an order",
         description=(
             "{{ $value | humanize }} races of the last 15 minutes ended without an answer (5xx, reset, "
-            "timeout), and "
-            "none with a winner: vendors cannot accept orders."
+            "timeout), and none of the last 5 minutes with a winner: vendors cannot accept orders."
         ),
         dashboard=Dashboard.RACES,
         runbook=Runbook(

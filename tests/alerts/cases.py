@@ -173,7 +173,7 @@ CASES: tuple[Case, ...] = (
             Counter('vendor_routing_race_outcomes_total{outcome="unavailable"}', 0, 1 / 6, 1 / 6),
             Counter("vendor_routing_races_total{}", 1 / 6, 0, 1 / 6),
         ),
-        960,
+        400,
         300,
         warm=60,
     ),
