@@ -8,7 +8,8 @@ PYTEST_WORKERS ?= 3
 SYSTEM_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit system lock generated pictures bench detection chaos election suites alerting quiet clean tools
+.PHONY: help demo test lint unit system lock generated pictures bench detection chaos election suites dashboards \
+        alerting quiet clean tools
 
 help:
 	@echo 'make demo [DURATION=60s]   a whole stack on this machine, and prober watching it'
@@ -19,6 +20,7 @@ help:
 	@echo 'make suites                the eighteen scenarios of the guide at their full sizes: docs/suites.md'
 	@echo 'make alerting              each fault and who is told of it, after how long: docs/alerting.md'
 	@echo 'make quiet                 twenty minutes healthy, and nobody told: docs/alerting.md'
+	@echo 'make dashboards            every panel asked of a real Prometheus during incidents: docs/dashboards.md'
 	@echo 'make bench                 the measurements of docs/benchmarks.md'
 	@echo 'make pictures              a demo with an incident: docs/pictures/{status,race,terminal}*.png, docs/api.md'
 	@echo 'make generated             write every generated file anew'
@@ -59,7 +61,7 @@ unit: $(VENV)/.dev tools
 	$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) --ignore tests/system tests
 
 system: $(VENV)/.dev tools
-	$(BIN)/python -m pytest -q -n $(SYSTEM_WORKERS) --dist loadgroup tests/system
+	$(BIN)/python -m pytest -q -n $(SYSTEM_WORKERS) --dist loadscope tests/system
 
 # Long runs whose pages are checked in; `make test` has a short form of each.
 detection: $(VENV)/.dev tools
@@ -81,6 +83,9 @@ quiet: $(VENV)/.dev tools
 suites: $(VENV)/.dev
 	$(BIN)/python -m proofs.suites
 
+dashboards: $(VENV)/.dev tools
+	$(BIN)/python -m proofs.dashboards
+
 bench: $(VENV)/.dev tools
 	$(BIN)/python -m benchmarks
 
@@ -94,6 +99,7 @@ generated: $(VENV)/.dev
 	$(BIN)/python -m tests.alerts.promtool
 	$(BIN)/python -m prober.doctor.grants_doc docs/deploying.md
 	$(BIN)/python -m prober.suites.report.schema docs
+	$(BIN)/python -m prober.dashboards
 
 # Pins and hashes alone: no address of where they came from.
 lock: $(VENV)/.dev

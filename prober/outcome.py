@@ -388,7 +388,7 @@ class Subject(StrEnum):
 
 
 class Dashboard(StrEnum):
-    """The Grafana dashboards; each value is the fixed uid of one."""
+    """The Grafana dashboards; the value is the uid, which links, alerts and runbooks rely on."""
 
     OVERVIEW = "prober-overview"
     WEBHOOK = "prober-webhook"
@@ -396,3 +396,8 @@ class Dashboard(StrEnum):
     REDIS = "prober-redis"
     DATABASE = "prober-database"
     SUITES = "prober-suites"
+
+    @property
+    def word(self) -> str:
+        """Its name in links and files."""
+        return self.value.removeprefix("prober-")

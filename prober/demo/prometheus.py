@@ -32,6 +32,14 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Series:
+    """One element of a range query: its points as (Unix time, value)."""
+
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
     """One alert as Prometheus sees it; `state` is `pending` or `firing`."""
 
@@ -102,6 +110,14 @@ class Prometheus(_HttpServer):
         if data["resultType"] == "scalar":
             return [Sample({}, float(data["result"][1]))]
         return [Sample(entry["metric"], float(entry["value"][1])) for entry in data["result"]]
+
+    async def query_range(self, expression: str, start: float, end: float, step: float) -> list[Series]:
+        """Evaluate an expression every `step` seconds from `start` to `end` (Unix time), both with it."""
+        data = await self._api("query_range", query=expression, start=f"{start}", end=f"{end}", step=f"{step}")
+        return [
+            Series(entry["metric"], tuple((float(at), float(value)) for at, value in entry["values"]))
+            for entry in data["result"]
+        ]
 
     async def wait_for(self, expression: str, timeout: float = 30.0) -> list[Sample]:
         """Wait until an expression has a result. ServerError after `timeout` seconds."""

@@ -13,14 +13,13 @@ from redis.asyncio import Redis
 from prober.demo.redis_server import RedisServer
 from prober.probes.schema import ensure_schema
 
-from .grouping import keep_together
+from .grouping import SharedServers
 from .probing import connected
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Before xdist looks at the groups."""
-    keep_together(items)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> SharedServers:
+    """Deal the tests out by who shares servers; asked only where there are several workers."""
+    return SharedServers(config, log)
 
 
 @pytest_asyncio.fixture

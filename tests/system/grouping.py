@@ -1,24 +1,31 @@
-"""Which tests of a run with several workers belong to one worker (`--dist loadgroup`): those that share servers.
+"""Which tests of a run with several workers belong to one worker: those of a file that share servers.
 
-Tests whose module has servers for all of them stay together, in their order. All others go to whoever is free, so
-that no worker is left alone with a long file at the end.
+All others go to whoever is free, so that no worker is left alone with a long file at the end. Decided by the
+file's text, since whoever deals the tests out has collected none; and not by xdist's own `loadgroup`, which since
+pytest 9.2 sees no groups any more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from functools import cache
+from pathlib import Path
 
-import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-
-def keep_together(items: Iterable[pytest.Item]) -> None:
-    """Mark each test that uses something of its whole module with the name of that."""
-    for item in items:
-        if isinstance(item, pytest.Function) and _shares(item):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+# Fixtures of a whole module: the file's own, or those of the conftests that keep a server for a module.
+_SHARED = re.compile(r'scope="module"|\b(postgres|database|prepared|role|redis_server|redis_client)\b(: \w+)?[,)]')
 
 
-def _shares(item: pytest.Function) -> bool:
-    known = item._fixtureinfo.name2fixturedefs.values()  # pytest has no public name for it
-    # Those of plugins, which have no place among our files, are cheap: event loops, directories.
-    return any(fixture.scope == "module" and fixture.baseid for fixtures in known for fixture in fixtures)
+class SharedServers(LoadScopeScheduling):  # type: ignore[misc]  # xdist is not typed
+    """Deals out whole files that share servers, and single tests of the others."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        return file if shares(self.config.rootpath / file) else nodeid
+
+
+@cache
+def shares(file: Path) -> bool:
+    """Whether tests of this file have servers in common."""
+    return _SHARED.search(file.read_text(encoding="utf-8")) is not None

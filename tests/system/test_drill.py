@@ -118,7 +118,11 @@ async def test_resilience_on_and_off(
     assert ended.code == 1
     assert detail.followed is not None
     assert detail.followed.lost > 0
-    assert phase(detail, "before").success_rate == 1
+    # What was taken just before the fault is still under way when it strikes, and may be lost with it.
+    before, during = phase(detail, "before").success_rate, phase(detail, "during").success_rate
+    assert before is not None
+    assert during is not None
+    assert before > during
     (row,) = [point for point in without.judgement.breaking_points if point.measure is measure]
     # One that is due at the very edge of the fault may get through.
     assert row.verdict in (Verdict.WARNING, Verdict.CRITICAL)
