@@ -17,7 +17,7 @@ from typing import Any
 from prober.alerts.__main__ import ALERTING
 from prober.alerts.alertmanager import PAGER
 from prober.alerts.declarations import BY_NAME
-from prober.alerts.doc import with_measured
+from prober.alerts.doc import measured_part, with_measured
 from prober.demo.alerting import Alerting
 from prober.demo.pager import Notified
 from prober.demo.process import Owner
@@ -146,30 +146,42 @@ async def run(cases: Sequence[Case], at_once: int) -> list[Told]:
     return list(await asyncio.gather(*(one(case) for case in cases)))
 
 
-def chapter(found: Sequence[Told]) -> str:
-    """The table."""
-    rows = [
-        (
-            told.case.name,
-            _words(told.pages) or "nobody",
-            "" if told.after_verdict is None else f"{told.after_verdict:.0f} s",
-            _words(told.tickets) or "–",
-            ", ".join(told.held_back) or "–",
-            "; ".join(told.wrong) or "as it has to be",
-        )
-        for told in found
-    ]
+def chapter(found: Sequence[Told], before: str) -> str:
+    """The table; of cases that were not run the rows of the page as it stands."""
+    names = {case.name for case in CASES}
+    rows = {name: line for line in before.splitlines() if (name := _first_cell(line)) in names}
+    rows |= {_first_cell(line): line for line in table(_HEADER, map(_row, found)).splitlines()[2:]}
+    header = table(_HEADER, [])
     intervals = ", ".join(f"{probe} {section['interval']}" for probe, section in PROBES.items())
+    part = f", {len(found)} of the {len(rows)} cases in this run" if len(found) < len(rows) else ""
     return (
-        f"Written by `make alerting` on {time.strftime('%Y-%m-%d')} at commit {commit()}. Prometheus scrapes and "
-        f"evaluates every {INTERVAL:g} s, routes as in `alerts/alertmanager.yml`; each case on a stack of "
+        f"Written by `make alerting` on {time.strftime('%Y-%m-%d')} at commit {commit()}{part}. Prometheus scrapes "
+        f"and evaluates every {INTERVAL:g} s, routes as in `alerts/alertmanager.yml`; each case on a stack of "
         "its own that had been watched for less than a minute, so windows of hours hold minutes. "
         f"Probes: {intervals}, rarer checks 10s, processing deadline 10s.\n\n"
         "*Pages* and *tickets*: seconds from the breaking to the notification, the intervals of the probes among "
         "them. *After the verdict*: from the verdict on a violation, or from the first failed probe of an outage. "
         "*Held back*: fires, and is inhibited.\n\n"
-        + table(["what is broken", "pages", "after the verdict", "tickets", "held back", ""], rows)
+        + "\n".join([header, *(rows[case.name] for case in CASES if case.name in rows)])
     )
+
+
+_HEADER = ("what is broken", "pages", "after the verdict", "tickets", "held back", "")
+
+
+def _row(told: Told) -> tuple[str, ...]:
+    return (
+        told.case.name,
+        _words(told.pages) or "nobody",
+        "" if told.after_verdict is None else f"{told.after_verdict:.0f} s",
+        _words(told.tickets) or "–",
+        ", ".join(told.held_back) or "–",
+        "; ".join(told.wrong) or "as it has to be",
+    )
+
+
+def _first_cell(line: str) -> str:
+    return line.removeprefix("| ").partition(" | ")[0]
 
 
 def _words(told: Mapping[str, float]) -> str:
@@ -177,7 +189,7 @@ def _words(told: Mapping[str, float]) -> str:
 
 
 def main() -> int:
-    """Run all cases, or those whose names contain a word; only all of them are written down."""
+    """Run all cases, or those whose names contain a word, and write them down."""
     parser = argparse.ArgumentParser(prog="python -m proofs.alerting", description=__doc__)
     parser.add_argument("words", nargs="*", help="only cases whose names contain one of these")
     parser.add_argument("--at-once", type=int, default=3, help="stacks at the same time")
@@ -185,9 +197,10 @@ def main() -> int:
     cases = [case for case in CASES if not given.words or any(word in case.name for word in given.words)]
     found = asyncio.run(run(cases, given.at_once))
     page = DOCS.parent / ALERTING
-    if not given.words:
-        page.write_text(with_measured(page.read_text(encoding="utf-8"), "told", chapter(found)), encoding="utf-8")
-    print(chapter(found))
+    before = page.read_text(encoding="utf-8")
+    told = chapter(found, measured_part(before, "told"))
+    page.write_text(with_measured(before, "told", told), encoding="utf-8")
+    print(told)
     return 1 if any(told.wrong for told in found) else 0
 
 

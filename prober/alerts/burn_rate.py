@@ -108,16 +108,14 @@ def _alert(slo: Slo, *, fast: bool) -> Alert:
         summary=f"{{{{ $value | humanizePercentage }}}} bad webhooks; the target allows {slo.budget:.1%}",
         description=(
             f"{{{{ $value | humanizePercentage }}}} of the synthetic webhooks were {slo.bad}. The production "
-            "target "
-            f"allows {slo.budget:.1%}; this fires at {limits}."
+            f"target allows {slo.budget:.1%}; this fires at {limits}."
         ),
         dashboard=Dashboard.WEBHOOK,
         runbook=Runbook(
             means=(
                 f"Of the synthetic webhooks too many were bad ({slo.bad}), for long enough to endanger the "
-                "production "
-                f"target of the month ({slo.budget:.1%}), and it goes on. It fires at {limits}, with at least "
-                f"{burns[0].events} bad ones in the long window"
+                f"production target of the month ({slo.budget:.1%}), and it goes on. It fires at {limits}, with "
+                f"at least {burns[0].events} bad ones in the long window"
                 + (
                     ". An outage that has already paged in that window holds it back."
                     if fast

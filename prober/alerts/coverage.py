@@ -114,8 +114,7 @@ ALERTS: tuple[Answer, ...] = (
         "`HighWebhookLatency`",
         (
             "no such series exists until the rules record it; and at 30 samples in five minutes the p99 is the "
-            "slowest "
-            "answer, so at least three slow ones are wanted"
+            "slowest answer, so at least three slow ones are wanted"
         ),
     ),
     Answer(
@@ -123,8 +122,7 @@ ALERTS: tuple[Answer, ...] = (
         "`LowWebhookThroughput`, `ProberBehindSchedule`",
         (
             "a prober sends 0.1 a second, so it would fire for ever: the last load result is judged while it is "
-            "fresh, "
-            "and whether the prober keeps up is an alert of its own"
+            "fresh, and whether the prober keeps up is an alert of its own"
         ),
     ),
     Answer(
@@ -332,8 +330,7 @@ def _breaking_points() -> str:
         differs = _DIFFERS.get((point.suite, point.measure), "") if point.verdict in BAD else ""
         lines.append(
             f"| {_TITLES[point.suite]} | {point.name} {point.row} | {point.verdict} | `{point.measure}` of the "
-            "suite | "
-            f"{alert} | {differs} |"
+            f"suite | {alert} | {differs} |"
         )
     return "\n".join(lines)
 

@@ -33,9 +33,8 @@ ALERTS: tuple[Alert, ...] = (
         what="PostgreSQL",
         means=(
             "The database server does not answer a query, or takes no write. As deployed webhooks still get "
-            "their 200 "
-            "while it is gone *and the messages are lost*; while it is frozen they are not answered for 15 s "
-            "and more."
+            "their 200 while it is gone *and the messages are lost*; while it is frozen they are not answered "
+            "for 15 s and more."
         ),
         look=(Look("restarts", 'prober_restarts_detected_total{job="prober",service="database"}'),),
         causes=(
@@ -99,8 +98,9 @@ ALERTS: tuple[Alert, ...] = (
         pending="1m",
         summary="{{ $value | humanizePercentage }} of the application's pool is in use",
         description=(
-            "{{ $value | humanizePercentage }} of the application's database sessions are not idle (pool_size × "
-            f"app_instances); this fires from {POOL.value:.0%} on. At 100 % requests wait for one another."
+            "{{ $value | humanizePercentage }} of the application's database sessions are not idle "
+            f"(pool_size × app_instances); this fires from {POOL.value:.0%} on. At 100 % requests wait for one "
+            "another."
         ),
         dashboard=Dashboard.DATABASE,
         runbook=Runbook(
@@ -134,9 +134,8 @@ ALERTS: tuple[Alert, ...] = (
         pending="5m",
         summary="PostgreSQL {{ $labels.operation }}: p99 {{ $value | humanizeDuration }}",
         description=(
-            "99 % of our {{ $labels.operation }} operations of the last 5 minutes took up to "
-            f"{{{{ $value | humanizeDuration }}}}; the guide's budget for a database operation is < "
-            f"{_SLOW * 1000:g} ms."
+            "99 % of our {{ $labels.operation }} operations of the last 5 minutes took up to {{ $value | "
+            f"humanizeDuration }}}}; the guide's budget for a database operation is < {_SLOW * 1000:g} ms."
         ),
         dashboard=Dashboard.DATABASE,
         runbook=Runbook(
@@ -164,10 +163,9 @@ ALERTS: tuple[Alert, ...] = (
         pending="1m",
         summary="{{ $value | humanize }} rollbacks a second in {{ $labels.datname }}",
         description=(
-            "{{ $value | humanize }} transactions a second of {{ $labels.datname }} were rolled back over 5 "
-            "minutes; "
-            f"this fires above {ROLLBACKS.value:g}. Each is work that was thrown away, and mostly an error to "
-            "somebody."
+            "{{ $value | humanize }} transactions a second of {{ $labels.datname }} were rolled back "
+            f"over 5 minutes; this fires above {ROLLBACKS.value:g}. Each is work that was thrown away, and "
+            "mostly an error to somebody."
         ),
         dashboard=Dashboard.DATABASE,
         runbook=Runbook(

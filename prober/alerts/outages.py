@@ -42,11 +42,9 @@ def outage(
         at_once="how long it has lasted is in the expression",
         summary=f"{what} has been down for {{{{ $value | humanizeDuration }}}}",
         description=(
-            f"{what} has not answered our probe for {{{{ $value | humanizeDuration }}}}, as at least half of "
-            "the live "
-            f"probers see it; this fires from {DOWN_AFTER.value:g} s on. What follows from it is held back: "
-            "latency, "
-            "errors, backlog, races without a verdict."
+            f"{what} has not answered our probe for {{{{ $value | humanizeDuration }}}}, as at least half of the "
+            f"live probers see it; this fires from {DOWN_AFTER.value:g} s on. What follows from it is held back: "
+            "latency, errors, backlog, races without a verdict."
         ),
         dashboard=dashboard,
         runbook=Runbook(
@@ -99,17 +97,15 @@ def recovery(
         description=(
             f"{what} was, or still is, away for {{{{ $value | humanizeDuration }}}}; {limit.point.verdict} is "
             f"{limit.comparison} {limit.value:g} s (guide: {limit.point.row}, {limit.point.action}). {paged_as} "
-            "pages "
-            "while it is down and holds this back until it is up; recovery_hold (10 minutes) later this ends."
+            "pages while it is down and holds this back until it is up; recovery_hold (10 minutes) later this "
+            "ends."
         ),
         dashboard=dashboard,
         runbook=Runbook(
             means=(
-                f"An outage of {what} lasted longer than {limit.value:g} s: {limit.point.verdict} by the "
-                "guide's row "
-                f"`{limit.point.row}` ({limit.point.action}). While it lasts `{paged_as}` is the page; this one "
-                "comes "
-                "after it, as work to be done by day, so it wakes nobody."
+                f"An outage of {what} lasted longer than {limit.value:g} s: {limit.point.verdict} by the guide's "
+                f"row `{limit.point.row}` ({limit.point.action}). While it lasts `{paged_as}` is the page; this "
+                "one comes after it, as work to be done by day, so it wakes nobody."
             ),
             look=(
                 Look("its length, growing, then held for 10 minutes", of(metric)),
@@ -141,15 +137,14 @@ def restarted(name: str, service: Service, subject: Subject, dashboard: Dashboar
         at_once="a restart has happened; there is nothing to wait for",
         summary=f"{what} was restarted",
         description=(
-            f"{what} is another server process than before ({{{{ $value | humanize }}}} times in 5 minutes). "
-            "Its outage "
-            "was too short to page, or has paged already; its exact length is on the status page."
+            f"{what} is another server process than before ({{{{ $value | humanize }}}} times in 5 minutes). Its "
+            "outage was too short to page, or has paged already; its exact length is on the status page."
         ),
         dashboard=dashboard,
         runbook=Runbook(
             means=(
-                f"{what} has another identity (`run_id`, start time) than before. It wakes nobody; it is for "
-                "the record."
+                f"{what} has another identity (`run_id`, start time) than before. It wakes nobody; it is for the "
+                "record."
             ),
             look=(
                 Look("when", f'changes(prober_restarts_detected_total{{job="prober",service="{service}"}}[1h])'),

@@ -44,8 +44,8 @@ _HELD_BACK = (
 )
 # When it last found all well, or when its prober started where it never has.
 _LAST = (
-    f"({held(of(PROBE_LAST_SUCCESS))} or on (job, region, instance, probe) "
-    f"{held(of(PROBE_TIMEOUT))} * 0 + on (job, region, instance) group_left () {held(of(STARTED))})"
+    f"({held(of(PROBE_LAST_SUCCESS))} or on (job, region, instance, probe) {held(of(PROBE_TIMEOUT))} * 0 + on "
+    f"(job, region, instance) group_left () {held(of(STARTED))})"
 )
 _AGE = over("min", f"time() - {_LAST}", "probe")
 
@@ -56,17 +56,15 @@ ALERTS: tuple[Alert, ...] = (
         Severity.CRITICAL,
         "nobody watches: no prober is there and ready",
         (
-            "For 2 minutes no prober was scraped that is alive and has run its probes ({{ $value | humanize }} "
-            "= none). "
-            "Whether ordering works is not known; other alerts are not silenced by this, but cannot fire either."
+            "For 2 minutes no prober was scraped that is alive and has run its probes ({{ $value | humanize }} = "
+            "none). Whether ordering works is not known; other alerts are not silenced by this, but cannot fire "
+            "either."
         ),
         Runbook(
             means=(
                 "Prometheus sees no prober that is up and ready: it is gone, cannot be scraped, is frozen, or "
-                "has not "
-                "run its probes once. In one Prometheus for several regions this fires when the last of them is "
-                "gone; "
-                "`ProberInstanceDown` tells of each."
+                "has not run its probes once. In one Prometheus for several regions this fires when the last of "
+                "them is gone; `ProberInstanceDown` tells of each."
             ),
             look=(Look("who is scraped", of(UP)), Look("who is ready", of(READY)), LOG),
             causes=(
@@ -106,8 +104,7 @@ ALERTS: tuple[Alert, ...] = (
         "the prober {{ $labels.instance }} is not ready",
         (
             "The prober {{ $labels.instance }} answers scrapes, but its probing process is stuck or some probe "
-            "has not had "
-            "its turn since the start (prober_ready is {{ $value | humanize }})."
+            "has not had its turn since the start (prober_ready is {{ $value | humanize }})."
         ),
         Runbook(
             means="`/-/healthy` or `/-/ready` of this prober says no: it is frozen, or a probe has not run once.",
@@ -125,16 +122,15 @@ ALERTS: tuple[Alert, ...] = (
         Severity.WARNING,
         "the {{ $labels.probe }} probe falls behind its schedule",
         (
-            "{{ $value | humanizePercentage }} of the runs of {{ $labels.probe }} on {{ $labels.instance }} "
-            "started more "
-            f"than {LATE_BY.value:g} s late, or not at all, in 10 minutes; this fires above {LATE.value:.0%}."
+            "{{ $value | humanizePercentage }} of the runs of {{ $labels.probe }} on {{ "
+            f"$labels.instance }}}} started more than {LATE_BY.value:g} s late, or not at all, in 10 minutes; "
+            f"this fires above {LATE.value:.0%}."
         ),
         Runbook(
             means=(
                 "The prober does not probe as often as it should, so outages are seen late and rates rest on "
-                "fewer "
-                "samples. It belongs to the guide's `LowWebhookThroughput`: the rate of a prober's webhooks says "
-                "whether the prober keeps up, and nothing of the target's capacity."
+                "fewer samples. It belongs to the guide's `LowWebhookThroughput`: the rate of a prober's "
+                "webhooks says whether the prober keeps up, and nothing of the target's capacity."
             ),
             look=(
                 Look(
@@ -185,9 +181,8 @@ ALERTS: tuple[Alert, ...] = (
         Runbook(
             means=(
                 f"A probe has not once found all well for {NO_SUCCESS.value / 60:g} minutes, or not since the "
-                "start. "
-                "Where an outage explains it this is held back; else it is mostly something that the probe "
-                "itself needs."
+                "start. Where an outage explains it this is held back; else it is mostly something that the "
+                "probe itself needs."
             ),
             look=(
                 Look(
@@ -238,8 +233,7 @@ ALERTS: tuple[Alert, ...] = (
         "metrics of {{ $labels.instance }} miss results",
         (
             "{{ $value | humanize }} ordinary results of {{ $labels.instance }} did not reach its metrics in 15 "
-            "minutes. "
-            "Violations are never among them."
+            "minutes. Violations are never among them."
         ),
         Runbook(
             means=(

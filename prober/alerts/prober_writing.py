@@ -17,8 +17,7 @@ ALERTS: tuple[Alert, ...] = (
         "{{ $labels.instance }} refused its new config",
         (
             "The last reload of {{ $labels.instance }} was refused ({{ $value | humanize }}); the config before "
-            "it stays in "
-            "force."
+            "it stays in force."
         ),
         Runbook(
             means=(
@@ -43,8 +42,7 @@ ALERTS: tuple[Alert, ...] = (
         "{{ $value | humanize }} synthetic {{ $labels.kind }} are left in the target",
         (
             "{{ $value | humanize }} synthetic {{ $labels.kind }} that should be gone are still in the target "
-            "after 30 "
-            "minutes of sweeps."
+            "after 30 minutes of sweeps."
         ),
         Runbook(
             means=(
@@ -69,8 +67,7 @@ ALERTS: tuple[Alert, ...] = (
         "the prober has been paused for 2 hours",
         (
             "A pause has held back all writes for 2 hours ({{ $value | humanize }}): webhooks are not followed, "
-            "no race is "
-            "run."
+            "no race is run."
         ),
         Runbook(
             means="Somebody paused the prober. Outages are still seen; loss, duplicates and races are not.",
@@ -88,8 +85,7 @@ ALERTS: tuple[Alert, ...] = (
         "maintenance has lasted for 8 hours",
         (
             "A maintenance window has been open for 8 hours ({{ $value | humanize }}). While it is, outages and "
-            "what follows "
-            "from them page nobody."
+            "what follows from them page nobody."
         ),
         Runbook(
             means="A window of `maintenance:` in the config is open for unusually long, and holds alerts back.",
@@ -124,16 +120,14 @@ ALERTS: tuple[Alert, ...] = (
         Severity.CRITICAL,
         "{{ $value | humanize }} probers write at once",
         (
-            "{{ $value | humanize }} probers say that they may write to the target. With an election that "
-            "cannot be; without "
-            "one it means that two probers of the same target run without knowing of each other."
+            "{{ $value | humanize }} probers say that they may write to the target. With an election that cannot "
+            "be; without one it means that two probers of the same target run without knowing of each other."
         ),
         Runbook(
             means=(
                 "More than one prober of this job and region writes. With `election: enabled` the lease is "
-                "broken (writes "
-                "are fenced in the statement all the same); without, two probers watch one target and may "
-                "exceed its limits."
+                "broken (writes are fenced in the statement all the same); without, two probers watch one target "
+                "and may exceed its limits."
             ),
             look=(Look("who", of(LEADER) + " == 1"), Look("the lease", "SELECT * FROM prober.lease;")),
             causes=(
@@ -143,8 +137,8 @@ ALERTS: tuple[Alert, ...] = (
             do=("Stop all but one, or enable the election in all of them.",),
             false_alarms=(
                 (
-                    "Probers of different targets in one job and region: give each target a `region` or a job "
-                    "of its own."
+                    "Probers of different targets in one job and region: give each target a `region` or a job of "
+                    "its own."
                 ),
             ),
         ),
@@ -176,8 +170,7 @@ ALERTS: tuple[Alert, ...] = (
         "our own caps keep probes back",
         (
             "{{ $value | humanize }} times in 15 minutes our own caps on requests kept a run back. No harm to "
-            "the target, but "
-            "probes are missing."
+            "the target, but probes are missing."
         ),
         Runbook(
             means="What the probes want exceeds `cap:` or half of `target.rate_limit`; what is more is skipped.",

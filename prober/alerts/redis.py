@@ -35,10 +35,8 @@ def _backlog(name: str, limit: Edge, severity: Severity, pending: str) -> Alert:
         runbook=Runbook(
             means=(
                 f"A queue holds {limit.comparison} {limit.value:g} jobs that are due: {limit.point.verdict} by "
-                "the "
-                f"guide's row `{limit.point.row}` ({limit.point.action}). Counted are `wait`, `prioritized`, "
-                "`paused` "
-                "and what is overdue in `delayed`."
+                f"the guide's row `{limit.point.row}` ({limit.point.action}). Counted are `wait`, `prioritized`, "
+                "`paused` and what is overdue in `delayed`."
             ),
             look=(
                 _BACKLOG,
@@ -72,10 +70,8 @@ ALERTS: tuple[Alert, ...] = (
         what="Redis",
         means=(
             "Redis does not answer, refuses writes, or cannot be reached. Queues stand still; as deployed "
-            "webhooks "
-            "still get their 200, and races go on. The guide watches `up` of an exporter, which says that the "
-            "exporter "
-            "lives; this is what our own ping, write, read and delete say."
+            "webhooks still get their 200, and races go on. The guide watches `up` of an exporter, which says "
+            "that the exporter lives; this is what our own ping, write, read and delete say."
         ),
         look=(Look("memory before it went", 'redis_memory_used_bytes{job="prober"}'),),
         causes=(
@@ -119,8 +115,8 @@ ALERTS: tuple[Alert, ...] = (
         pending="2m",
         summary="{{ $labels.queue }} only grows: {{ $value | humanize }} jobs",
         description=(
-            "The queue {{ $labels.queue }} has not been empty once in 5 minutes and is longer than 5 minutes ago: "
-            "{{ $value | humanize }} jobs wait. Nothing, or too little, is worked off."
+            "The queue {{ $labels.queue }} has not been empty once in 5 minutes and is longer than 5 minutes "
+            "ago: {{ $value | humanize }} jobs wait. Nothing, or too little, is worked off."
         ),
         dashboard=Dashboard.REDIS,
         runbook=Runbook(
@@ -148,9 +144,8 @@ ALERTS: tuple[Alert, ...] = (
         pending="5m",
         summary="Redis {{ $labels.operation }}: p99 {{ $value | humanizeDuration }}",
         description=(
-            "99 % of our {{ $labels.operation }} operations of the last 5 minutes took up to "
-            f"{{{{ $value | humanizeDuration }}}}; the guide's budget for a queue operation is < "
-            f"{_SLOW * 1000:g} ms."
+            "99 % of our {{ $labels.operation }} operations of the last 5 minutes took up to {{ $value | "
+            f"humanizeDuration }}}}; the guide's budget for a queue operation is < {_SLOW * 1000:g} ms."
         ),
         dashboard=Dashboard.REDIS,
         runbook=Runbook(
@@ -181,8 +176,7 @@ ALERTS: tuple[Alert, ...] = (
         summary="Redis evicts keys",
         description=(
             "{{ $value | humanize }} keys were evicted in the last 10 minutes for want of memory. Jobs of the "
-            "queues are "
-            "keys: what is evicted is lost."
+            "queues are keys: what is evicted is lost."
         ),
         dashboard=Dashboard.REDIS,
         runbook=Runbook(

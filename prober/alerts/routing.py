@@ -33,20 +33,18 @@ def _win_rate(name: str, limit: Edge, severity: Severity) -> Alert:
         pending="1m",
         summary=f"win rate {{{{ $value | humanizePercentage }}}} ({limit.point.verdict})",
         description=(
-            "Only {{ $value | humanizePercentage }} of the last judged races had exactly one consistent winner; "
-            f"{limit.point.verdict} is {limit.comparison} {limit.value:.0%} (guide: {limit.point.row}, "
+            "Only {{ $value | humanizePercentage }} of the last judged races had exactly one consistent "
+            f"winner; {limit.point.verdict} is {limit.comparison} {limit.value:.0%} (guide: {limit.point.row}, "
             f"{limit.point.action}). The first violation has paged as RaceConditionDetected."
         ),
         dashboard=Dashboard.RACES,
         runbook=Runbook(
             means=(
                 f"Of the last judged races (`win_rate_window`, 100) less than {limit.value:.0%} had exactly one "
-                "winner: "
-                f"{limit.point.verdict} by the guide's row `{limit.point.row}`. Each other one is a violation, "
-                "and the "
-                "first of them has paged as `RaceConditionDetected`; this says how often it happens, and "
-                "therefore "
-                "wakes nobody by itself. It is silent while race violations are acknowledged."
+                f"winner: {limit.point.verdict} by the guide's row `{limit.point.row}`. Each other one is a "
+                "violation, and the first of them has paged as `RaceConditionDetected`; this says how often it "
+                "happens, and therefore wakes nobody by itself. It is silent while race violations are "
+                "acknowledged."
             ),
             look=(Look("the win rate", of(WIN_RATE)), _OUTCOMES, _ANSWERS),
             causes=("See `RaceConditionDetected`.",),
@@ -72,19 +70,18 @@ def _race_time(name: str, limit: Edge, severity: Severity) -> Alert:
         at_once="three slow races are what is waited for",
         summary=f"races take {{{{ $value | humanizeDuration }}}} on average ({limit.point.verdict})",
         description=(
-            "The races of the last 15 minutes took {{ $value | humanizeDuration }} on average from the release "
-            "of the "
-            f"accepts to the last answer; {limit.point.verdict} is {limit.comparison} {limit.value:g} s (guide: "
-            f"{limit.point.row}, {limit.point.action}). At least three took longer than that."
+            "The races of the last 15 minutes took {{ $value | humanizeDuration }} on average from the "
+            f"release of the accepts to the last answer; {limit.point.verdict} is {limit.comparison} "
+            f"{limit.value:g} s (guide: {limit.point.row}, {limit.point.action}). At least three took longer "
+            "than that."
         ),
         dashboard=Dashboard.RACES,
         runbook=Runbook(
             means=(
                 f"Vendors wait long for an answer: the mean over 15 minutes is {limit.comparison} "
-                f"{limit.value:g} s, "
-                f"{limit.point.verdict} by the guide's row `{limit.point.row}` ({limit.point.action}). At one "
-                "race a "
-                "minute that is fifteen races; one slow one never fires it."
+                f"{limit.value:g} s, {limit.point.verdict} by the guide's row `{limit.point.row}` "
+                f"({limit.point.action}). At one race a minute that is fifteen races; one slow one never fires "
+                "it."
             ),
             look=(
                 Look(
@@ -127,8 +124,8 @@ ALERTS: tuple[Alert, ...] = (
         at_once="three races without an answer, and none with one, are what is waited for",
         summary="no vendor can accept an order",
         description=(
-            "{{ $value | humanize }} races of the last 15 minutes ended without an answer (5xx, reset, "
-            "timeout), and none of the last 5 minutes with a winner: vendors cannot accept orders."
+            "{{ $value | humanize }} races of the last 15 minutes ended without an answer (5xx, reset, timeout), "
+            "and none of the last 5 minutes with a winner: vendors cannot accept orders."
         ),
         dashboard=Dashboard.RACES,
         runbook=Runbook(
@@ -154,15 +151,14 @@ ALERTS: tuple[Alert, ...] = (
         summary="too many races without a verdict: there is no win rate",
         description=(
             "{{ $value | humanize }} of the last races ended without a verdict, more than max_unjudged allows; "
-            "the win "
-            "rate is absent, so whether exactly one vendor wins is not known."
+            "the win rate is absent, so whether exactly one vendor wins is not known."
         ),
         dashboard=Dashboard.RACES,
         runbook=Runbook(
             means=(
                 "Races are run, but cannot be judged: `unavailable`, `setup_failed`, `rate_limited` or "
-                "`unknown`. They "
-                "are counted and stay out of the win rate; with more than `max_unjudged` of them it is absent."
+                "`unknown`. They are counted and stay out of the win rate; with more than `max_unjudged` of them "
+                "it is absent."
             ),
             look=(_OUTCOMES, _ANSWERS),
             causes=(
@@ -184,8 +180,7 @@ ALERTS: tuple[Alert, ...] = (
         summary="the route {{ $labels.route }} answers 404",
         description=(
             "The contract's route {{ $labels.route }} answers 404, while the health pages may say that all is "
-            "well. "
-            "{{ if eq $value 1.0 }}All live probers see it.{{ end }}"
+            "well. {{ if eq $value 1.0 }}All live probers see it.{{ end }}"
         ),
         dashboard=Dashboard.OVERVIEW,
         runbook=Runbook(
@@ -209,8 +204,8 @@ ALERTS: tuple[Alert, ...] = (
         summary="{{ $labels.page }} claims health while a service is down",
         description=(
             "The page {{ $labels.page }} says healthy while our own probes see a service down ({{ $value | "
-            "humanize }} = "
-            "as all live probers see it). Whoever routes by that page sends traffic to a broken instance."
+            "humanize }} = as all live probers see it). Whoever routes by that page sends traffic to a broken "
+            "instance."
         ),
         dashboard=Dashboard.OVERVIEW,
         runbook=Runbook(

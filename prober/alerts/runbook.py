@@ -89,8 +89,7 @@ def _recommendation(each: Recommendation) -> str:
 def _silence(alert: Alert) -> str:
     command = (
         f"`amtool silence add alertname={alert.name} --duration=2h --comment='…'`, with `region=…` where there "
-        "are "
-        "several. A silence is for one alert and a short time."
+        "are several. A silence is for one alert and a short time."
     )
     own = alert.runbook.silence
     return f"{own}\n\n{command}" if own else command

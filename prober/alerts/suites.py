@@ -33,19 +33,16 @@ def _verdict(name: str, verdict: Verdict, severity: Severity) -> Alert:
         at_once="a result of a suite is one figure; waiting does not change it",
         summary=f"{{{{ $labels.suite }}}} {{{{ $labels.scenario }}}}: {{{{ $labels.measure }}}} is {verdict}",
         description=(
-            f"The last run of {{{{ $labels.suite }}}} {{{{ $labels.scenario }}}} found {{{{ $labels.measure }}}} "
+            "The last run of {{ $labels.suite }} {{ $labels.scenario }} found {{ $labels.measure }} "
             f"{verdict} by the guide's breaking points (verdict {{{{ $value | humanize }}}}). It ended within "
-            "the last "
-            "week."
+            "the last week."
         ),
         dashboard=Dashboard.SUITES,
         runbook=Runbook(
             means=(
                 "A suite that was run on purpose, or by schedule, measured something that the guide calls "
-                f"{verdict}: "
-                "what happens when Redis or PostgreSQL fail can only be measured that way. It wakes nobody: "
-                "drills and "
-                "load run outside of production."
+                f"{verdict}: what happens when Redis or PostgreSQL fail can only be measured that way. It wakes "
+                "nobody: drills and load run outside of production."
             ),
             look=(
                 Look("the figures", 'prober_suite_last_result{job="prober"}'),

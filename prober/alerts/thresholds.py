@@ -50,9 +50,8 @@ DOWN_AFTER = Own(
     10,
     "s",
     (
-        "a restart of 5 s pages nobody; with scrape, evaluation and group_wait a page comes 15 to 35 s after "
-        "the first "
-        "failed probe"
+        "a restart of 5 s pages nobody; with scrape, evaluation and group_wait a page comes 15 to 35 s after the "
+        "first failed probe"
     ),
 )
 PATH_DOWN_AFTER = Own(

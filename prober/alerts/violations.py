@@ -20,11 +20,9 @@ RACE_KINDS = tuple(kind for kind in RaceOutcome if kind in RACE_VIOLATIONS)
 
 _SILENCE = (
     "`prober ack ID --reason …` (or the kind instead of an id) is the better silence: it is kept with its "
-    "reason, is "
-    "shown as known on the status page, and expires by itself; the alert then pages again if the violation is "
-    "still "
-    "within its hold. Without it the alert ends `violation_hold` (4 h as shipped) after the violation was last "
-    "seen."
+    "reason, is shown as known on the status page, and expires by itself; the alert then pages again if the "
+    "violation is still within its hold. Without it the alert ends `violation_hold` (4 h as shipped) after the "
+    "violation was last seen."
 )
 _EVIDENCE = Look("each of them, with its evidence", "prober status; prober evidence ID")
 
@@ -53,10 +51,8 @@ def _violation(
         summary=f"{what}: {{{{ $labels.kind }}}}",
         description=(
             "Open violations of kind {{ $labels.kind }}: {{ $value | humanize }}. A correct system never does "
-            "this, "
-            "whatever else is broken. The evidence of each is kept: prober status, prober evidence ID. It pages "
-            "until "
-            "it is acknowledged (prober ack), or violation_hold after it was last seen."
+            "this, whatever else is broken. The evidence of each is kept: prober status, prober evidence ID. It "
+            "pages until it is acknowledged (prober ack), or violation_hold after it was last seen."
         ),
         dashboard=dashboard,
         runbook=Runbook(
@@ -87,11 +83,9 @@ ALERTS: tuple[Alert, ...] = (
         means=(
             "In a synthetic race not exactly one vendor won, by the answers and by the rows: `multiple_winners`; "
             "`phantom_winner` (told it won, the database says another); `late_winner`; `not_idempotent` (the "
-            "winner "
-            "asked again and was told otherwise); `split_order` (two routings of one order, two winners); "
-            "`no_winner`. "
-            "Real orders meet the same code. The guide's expression (`races - win rate > 0`) is above 0 on every "
-            "healthy system that has run two races; here open violations are counted."
+            "winner asked again and was told otherwise); `split_order` (two routings of one order, two winners); "
+            "`no_winner`. Real orders meet the same code. The guide's expression (`races - win rate > 0`) is "
+            "above 0 on every healthy system that has run two races; here open violations are counted."
         ),
         causes=(
             (
@@ -120,8 +114,7 @@ ALERTS: tuple[Alert, ...] = (
         "one webhook took effect more than once",
         means=(
             "The same message (one `MessageSid`), sent again as Twilio does, took effect twice: a customer's "
-            "order "
-            "may be placed twice."
+            "order may be placed twice."
         ),
         causes=(
             "The look for an earlier message and the write of this one are not one step: two at once both pass.",
@@ -139,10 +132,9 @@ ALERTS: tuple[Alert, ...] = (
         "an accepted webhook was lost",
         means=(
             "A webhook was answered 2xx and its effect had not appeared by `processing_deadline`, time in which "
-            "Redis "
-            "or the database were down not counted. The customer thinks the order is placed, and nobody has it. "
-            "One "
-            "that appears after all is counted in `whatsapp_webhook_late_total`, and `MessagesLate` tells."
+            "Redis or the database were down not counted. The customer thinks the order is placed, and nobody "
+            "has it. One that appears after all is counted in `whatsapp_webhook_late_total`, and `MessagesLate` "
+            "tells."
         ),
         causes=(
             "The database was away while the message came in: as deployed it gets its 200 all the same.",
@@ -165,9 +157,8 @@ ALERTS: tuple[Alert, ...] = (
         "the webhook took a message that it must refuse",
         means=(
             "A message with a wrong signature (`forged_accepted`), with none (`unsigned_accepted`), or one "
-            "recorded "
-            "earlier (`replay_accepted`) was accepted. Whoever knows the address can place orders in anybody's "
-            "name."
+            "recorded earlier (`replay_accepted`) was accepted. Whoever knows the address can place orders in "
+            "anybody's name."
         ),
         causes=(
             "The check of signatures was switched off (a debug setting, a route without the middleware).",
@@ -193,8 +184,7 @@ ALERTS: tuple[Alert, ...] = (
         summary="{{ $value | humanize }} webhooks took effect after their deadline",
         description=(
             "{{ $value | humanize }} webhooks took effect in the last 30 minutes after processing_deadline had "
-            "passed. "
-            "If MessageLost has paged for them: they were late, and not lost."
+            "passed. If MessageLost has paged for them: they were late, and not lost."
         ),
         dashboard=Dashboard.WEBHOOK,
         runbook=Runbook(

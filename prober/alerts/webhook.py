@@ -51,18 +51,17 @@ def _latency(name: str, limit: Edge, severity: Severity, pending: str, what: str
         pending=pending,
         summary=f"webhook p99 {{{{ $value | humanizeDuration }}}} ({what})",
         description=(
-            "99 % of the synthetic webhooks of the last 5 minutes were answered within "
-            f"{{{{ $value | humanizeDuration }}}}; {limit.point.verdict} is {limit.comparison} {limit.value:g} s "
-            f"(guide: {limit.point.row}, {limit.point.action}). At least three answers were that slow."
+            "99 % of the synthetic webhooks of the last 5 minutes were answered within {{ $value | "
+            f"humanizeDuration }}}}; {limit.point.verdict} is {limit.comparison} {limit.value:g} s (guide: "
+            f"{limit.point.row}, {limit.point.action}). At least three answers were that slow."
         ),
         dashboard=Dashboard.WEBHOOK,
         runbook=Runbook(
             means=(
                 f"The p99 of the synthetic webhooks over five minutes is {limit.comparison} {limit.value:g} s: "
                 f"{limit.point.verdict} by the guide's row `{limit.point.row}` ({limit.point.action}). At 6 "
-                "messages "
-                "a minute the p99 of five minutes is its slowest answer, therefore three slow ones are asked for "
-                "beside it. Webhooks that were never answered count with their timeout."
+                "messages a minute the p99 of five minutes is its slowest answer, therefore three slow ones are "
+                "asked for beside it. Webhooks that were never answered count with their timeout."
             ),
             look=(Look("the quantiles", of(WEBHOOK_DURATION, 'quantile=~"0.5|0.95|0.99"')), _PHASES, _OUTAGES),
             causes=(
@@ -110,12 +109,10 @@ def _error_rate(name: str, limit: Edge, severity: Severity, window: str, what: s
         runbook=Runbook(
             means=(
                 f"The share of synthetic webhooks that failed over {window} is {limit.comparison} "
-                f"{limit.value:.1%}: "
-                f"{limit.point.verdict} by the guide's row `{limit.point.row}` ({limit.point.action}). The "
-                "endpoint "
-                "is up, but not for everybody. One run of each interval is counted, so that an outage, during "
-                "which "
-                "ten times as many are sent, weighs no more than it lasted."
+                f"{limit.value:.1%}: {limit.point.verdict} by the guide's row `{limit.point.row}` "
+                f"({limit.point.action}). The endpoint is up, but not for everybody. One run of each interval is "
+                "counted, so that an outage, during which ten times as many are sent, weighs no more than it "
+                "lasted."
             ),
             look=(_ERRORS, Look("the share over time", of(f"{BAD_RATIO}10m", ERRORS)), _OUTAGES),
             causes=(
@@ -154,23 +151,19 @@ def _throughput(name: str, limit: Edge, severity: Severity) -> Alert:
         at_once="a result of a suite is one figure; waiting does not change it",
         summary=f"load suite: {{{{ $value | humanize }}}} webhooks a second ({limit.point.verdict})",
         description=(
-            "The last load run ({{ $labels.scenario }}) reached {{ $value | humanize }} webhooks a second; "
-            f"{limit.point.verdict} is {limit.comparison} {limit.value:g} (guide: {limit.point.row}, "
+            "The last load run ({{ $labels.scenario }}) reached {{ $value | humanize }} webhooks a "
+            f"second; {limit.point.verdict} is {limit.comparison} {limit.value:g} (guide: {limit.point.row}, "
             f"{limit.point.action}). It ended within the last week."
         ),
         dashboard=Dashboard.SUITES,
         runbook=Runbook(
             means=(
                 f"The newest verdict of `prober load` on throughput is {limit.comparison} {limit.value:g} "
-                "requests a "
-                f"second: {limit.point.verdict} by the guide's row `{limit.point.row}` ({limit.point.action}). "
-                "The "
-                "guide's expression watches the rate of webhooks that are sent; a prober sends 6 a minute and "
-                "knows "
-                "nothing of capacity by that, so the last load result is judged, for a week. Load runs outside of "
-                "production only, so this never wakes anybody. A run that was rate limited, or whose own "
-                "generator "
-                "was the limit, has no verdict and does not fire."
+                f"requests a second: {limit.point.verdict} by the guide's row `{limit.point.row}` "
+                f"({limit.point.action}). The guide's expression watches the rate of webhooks that are sent; a "
+                "prober sends 6 a minute and knows nothing of capacity by that, so the last load result is "
+                "judged, for a week. Load runs outside of production only, so this never wakes anybody. A run "
+                "that was rate limited, or whose own generator was the limit, has no verdict and does not fire."
             ),
             look=(
                 Look("all results of it", of(SUITE_RESULT, eq("suite", _LOAD))),
@@ -253,18 +246,15 @@ ALERTS: tuple[Alert, ...] = (
         at_once="how long it has lasted is in the expression",
         summary="the webhook path has been down for {{ $value | humanizeDuration }}",
         description=(
-            "No synthetic webhook has been taken for {{ $value | humanizeDuration }}, as at least half of the "
-            "live "
-            f"probers see it; this fires from {PATH_DOWN_AFTER.value:g} s on. Messages of customers are refused "
-            "or "
-            "wait as well."
+            "Not three synthetic webhooks in a row were taken for {{ $value | humanizeDuration }}, as at "
+            f"least half of the live probers see it; this fires from {PATH_DOWN_AFTER.value:g} s on. Messages of "
+            "customers are refused or wait as well."
         ),
         dashboard=Dashboard.WEBHOOK,
         runbook=Runbook(
             means=(
                 "The webhook endpoint does not do what the contract says: no answer, a 5xx, a refusal, a 404. "
-                "Orders "
-                "cannot come in. Twilio repeats for at most 15 s; what is refused for longer is gone."
+                "Orders cannot come in. Twilio repeats for at most 15 s; what is refused for longer is gone."
             ),
             look=(
                 _ERRORS,
@@ -308,9 +298,8 @@ ALERTS: tuple[Alert, ...] = (
         pending="1m",
         summary="the target answers our webhooks with 429",
         description=(
-            "{{ $value | humanize }} synthetic webhooks of the last 10 minutes were refused with 429. Until "
-            "that ends "
-            "the prober does not know whether webhooks work, and sends less, as it is asked to."
+            "{{ $value | humanize }} synthetic webhooks of the last 10 minutes were refused with 429. Until that "
+            "ends the prober does not know whether webhooks work, and sends less, as it is asked to."
         ),
         dashboard=Dashboard.WEBHOOK,
         runbook=Runbook(
