@@ -9,7 +9,7 @@ SYSTEM_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint unit system lock generated pictures bench detection chaos election suites dashboards \
-        clean tools
+        alerting quiet clean tools
 
 help:
 	@echo 'make demo [DURATION=60s]   a whole stack on this machine, and prober watching it'
@@ -18,6 +18,8 @@ help:
 	@echo 'make chaos                 200 times kill -9, and nothing left or forgotten: docs/chaos.md, cleanups.md'
 	@echo 'make election              three replicas in trouble, and never two that write: docs/election.md'
 	@echo 'make suites                the eighteen scenarios of the guide at their full sizes: docs/suites.md'
+	@echo 'make alerting              each fault and who is told of it, after how long: docs/alerting.md'
+	@echo 'make quiet                 twenty minutes healthy, and nobody told: docs/alerting.md'
 	@echo 'make dashboards            every panel asked of a real Prometheus during incidents: docs/dashboards.md'
 	@echo 'make bench                 the measurements of docs/benchmarks.md'
 	@echo 'make pictures              a demo with an incident: docs/pictures/{status,race,terminal}*.png, docs/api.md'
@@ -72,6 +74,12 @@ chaos: $(VENV)/.dev
 election: $(VENV)/.dev tools
 	$(BIN)/python -m proofs.election
 
+alerting: $(VENV)/.dev tools
+	$(BIN)/python -m proofs.alerting
+
+quiet: $(VENV)/.dev tools
+	$(BIN)/python -m proofs.quiet
+
 suites: $(VENV)/.dev
 	$(BIN)/python -m proofs.suites
 
@@ -87,6 +95,8 @@ pictures: $(VENV)/.dev tools
 generated: $(VENV)/.dev
 	$(BIN)/prober metrics --markdown > docs/metrics.md
 	$(BIN)/python -m prober.guide.doc > docs/breaking-points.md
+	$(BIN)/python -m prober.alerts
+	$(BIN)/python -m tests.alerts.promtool
 	$(BIN)/python -m prober.doctor.grants_doc docs/deploying.md
 	$(BIN)/python -m prober.suites.report.schema docs
 	$(BIN)/python -m prober.dashboards

@@ -149,6 +149,7 @@ class ProbeRan:
     lateness: float | None  # start behind schedule, seconds; None for a run that was not on the schedule
     fresh_until: float
     details_fresh_until: float | None = None
+    sampled: bool = False  # the one run of its interval that counts for an error rate, whatever the pace is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

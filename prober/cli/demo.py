@@ -10,16 +10,20 @@ import time
 from pathlib import Path
 from typing import Any
 
+from prober.alerts.alertmanager import WATCHDOG
 from prober.cli import exits
 from prober.config.fields import Address, parse_address
 from prober.config.units import Rate, parse_rate
 from prober.demo import story
+from prober.demo.alerting import Alerting
+from prober.demo.pager import Notified, page_text
 from prober.demo.process import Owner, ServerError
 from prober.demo.stack import FORMS, Stack
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.faults import FaultName
 from prober.publish.journal.reader import Reader, UnreadableError
 
+_MISSING = "not installed here, so nobody is told; on Debian: apt-get install {}"
 TELL_EVERY = 5.0  # seconds
 # How long after the end of the daemon's own patience it is killed.
 STOP_TIMEOUT = 30.0
@@ -101,8 +105,8 @@ async def _run(stack: Stack, given: argparse.Namespace, stopping: asyncio.Event)
     began = time.time()
     await stack.start_services()
     await stack.start_watcher()
-    prometheus = None if given.no_prometheus else await stack.start_prometheus()
-    _announce(stack, None if prometheus is None else prometheus.url, wanted=not given.no_prometheus)
+    alerting = None if given.no_prometheus else await stack.start_alerting(_tell_page)
+    _announce(stack, alerting, wanted=not given.no_prometheus)
     async with ControlClient(stack.target.control_url) as control:
         for fault in given.faults:
             await control.plant(fault)
@@ -111,6 +115,8 @@ async def _run(stack: Stack, given: argparse.Namespace, stopping: asyncio.Event)
     reader = Reader(stack.data_dir)
     await _tell(reader, stack, given.duration, stopping)
     _progress("stopping")
+    if alerting is not None:
+        await alerting.stop()
     await stack.stop_drills()
     await stack.watcher.stop(STOP_TIMEOUT)
     seen = story.look(reader, began)
@@ -140,15 +146,25 @@ async def _tell(reader: Reader, stack: Stack, duration: float | None, stopping: 
             since = now
 
 
-def _announce(stack: Stack, prometheus: str | None, *, wanted: bool) -> None:
+def _tell_page(notified: Notified) -> None:
+    """Print what on-call gets. The watchdog is heard all the time and says nothing."""
+    if notified.receiver != WATCHDOG:
+        print(page_text(notified, time.strftime("%H:%M:%S")), flush=True)
+
+
+def _announce(stack: Stack, alerting: Alerting | None, *, wanted: bool) -> None:
     _progress(f"config      {stack.config_file}")
     _progress(f"target      {stack.target.url}  (faults: {stack.target.control_url}/faults)")
     _progress(f"drills      prober drill redis|db SCENARIO --config {stack.config_file}")
     _progress(f"metrics     {stack.watcher.url}/metrics")
-    if prometheus is not None:
-        _progress(f"Prometheus  {prometheus}")
+    if alerting is not None:
+        _progress(f"Prometheus  {alerting.prometheus.url}/alerts")
+        manager = alerting.alertmanager
+        _progress(
+            f"pages       {manager.url if manager is not None else _MISSING.format('prometheus-alertmanager')}"
+        )
     elif wanted:
-        _progress("Prometheus  is not installed here; on Debian: apt-get install prometheus")
+        _progress(f"Prometheus  {_MISSING.format('prometheus prometheus-alertmanager')}")
 
 
 def _progress(text: str) -> None:

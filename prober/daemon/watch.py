@@ -86,6 +86,7 @@ class Watch:
         self._down = down
         self._backoff = Backoff()
         self._ordinal = 0
+        self._sample_due = 0.0  # monotonic
         self._identity: str | None = None
         self._cadence = Cadence(watched.timing, self._turn, offset=offset)
         self._under_way = asyncio.Lock()
@@ -173,10 +174,25 @@ class Watch:
             self._backoff = backoff.after_run(
                 self._backoff, trouble=trouble, interval=self._watched.timing.interval
             )
-        self._publish(ProbeRan(result=result, lateness=start.lateness, fresh_until=self._fresh_until(result)))
+        self._publish(
+            ProbeRan(
+                result=result,
+                lateness=start.lateness,
+                fresh_until=self._fresh_until(result),
+                sampled=self._sampled(start, result),
+            )
+        )
         # After it was published: so the evidence is in the journal before the violation that it proves.
         await self._reactions.react(result)
         return self._urgent
+
+    def _sampled(self, start: Start, result: Result) -> bool:
+        """Whether this run stands for its interval: all on the grid, and one an interval of an outage's many."""
+        began = result.started.mono
+        if start.lateness is None and began < self._sample_due:
+            return False
+        self._sample_due = began + self._watched.timing.interval
+        return True
 
     @property
     def _urgent(self) -> bool:

@@ -6,23 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from prober import outcome
+
 WIDTH = 24  # columns of Grafana's grid
 
 
-class Place(StrEnum):
-    """The dashboards; the value is the uid, which links, alerts and runbooks rely on."""
-
-    OVERVIEW = "prober-overview"
-    WEBHOOK = "prober-webhook"
-    RACES = "prober-races"
-    REDIS = "prober-redis"
-    DATABASE = "prober-database"
-    SUITES = "prober-suites"
-
-    @property
-    def word(self) -> str:
-        """Its name in links and files."""
-        return self.value.removeprefix("prober-")
+Place = outcome.Dashboard  # which alerts and runbooks name as well
 
 
 class Look(StrEnum):

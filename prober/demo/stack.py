@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +13,12 @@ import yaml
 from prober.config.fields import Address
 from prober.config.load import load_config
 from prober.daemon.assembly import database_addresses, load_contract
+from prober.demo.alerting import Alerting
 from prober.demo.control import DemoControl
+from prober.demo.pager import Notified
 from prober.demo.postgres import Postgres
 from prober.demo.process import Owner, obstacle, unprivileged_user
-from prober.demo.prometheus import Prometheus
+from prober.demo.prometheus import installed
 from prober.demo.proxy_server import Proxy
 from prober.demo.redis_server import RedisServer
 from prober.demo.target.forms import FormName
@@ -32,6 +33,7 @@ ACCOUNT_SID = "AC" + "0" * 31 + "1"
 # A number that is ours: the reserved country code +999 reaches nobody.
 FROM_NUMBER = "+999000000001"
 INSTANCE = "demo"
+SCRAPE_INTERVAL = 2.0  # seconds; of Prometheus, and of its rules
 # Half a minute is to show everything, and nobody else asks this target.
 CAP = {"requests": "50/1s", "burst": 100, "in_flight": 128}
 
@@ -141,14 +143,20 @@ class Stack:
         await self.watcher.start()
         await self.watcher.wait_complete()
 
-    async def start_prometheus(self) -> Prometheus | None:
-        """Start Prometheus on the daemon, where it is installed."""
-        if shutil.which("prometheus") is None:
+    async def start_alerting(self, told: Callable[[Notified], None]) -> Alerting | None:
+        """Start Prometheus and Alertmanager, where they are installed; `told` hears of every alert."""
+        if not installed():
             return None
-        self.progress("starting Prometheus")
-        prometheus = Prometheus(self.owner, self.directory / "prometheus", {"prober": [self.watcher.address]})
-        await prometheus.start()
-        return prometheus
+        self.progress("starting Prometheus and Alertmanager")
+        alerting = Alerting(
+            owner=self.owner,
+            directory=self.directory,
+            probers=[self.watcher.address],
+            interval=SCRAPE_INTERVAL,
+            told=told,
+        )
+        await alerting.start()
+        return alerting
 
     def _write_config(self, dsn: str) -> None:
         probes = {name: {**PROBES[name], **self.probes.get(name, {})} for name in PROBES}

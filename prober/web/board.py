@@ -176,6 +176,10 @@ class Board:
             return f"the prober's event loop has not ticked for {silent:.1f} s (allowed {ALIVE_WITHIN:g} s)"
         return None
 
+    def ready(self, now: float) -> bool:
+        """Whether it is alive and every probe has had its turn."""
+        return self.trouble(now) is None and self.not_yet_run() == ()
+
     def not_yet_run(self) -> tuple[ProbeName, ...] | None:
         """Name the probes that have not run once; None when not even their names are known.
 

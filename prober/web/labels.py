@@ -112,6 +112,14 @@ class Operation(StrEnum):
     POOLED_WRITE = "pooled_write"
 
 
+class SampleResult(StrEnum):
+    """What one run says of an error rate; `unknown` speaks neither for nor against (429, a grant of ours)."""
+
+    GOOD = "good"
+    BAD = "bad"
+    UNKNOWN = "unknown"
+
+
 class Role(StrEnum):
     """What a Redis server is. `INFO` says `slave`, newer words say `replica`: one value for both."""
 
@@ -180,6 +188,7 @@ ROUTE = Label(name="route", configured="the routes of the contract", known=lambd
 PROBE = _running(tuple(ProbeName))
 OUTAGE_PROBE = _running(OUTAGE_PROBES)
 OUTCOME = Label(name="outcome", values=_names(Outcome))
+SAMPLE_RESULT = Label(name="result", values=_names(SampleResult))
 SKIP_REASON = Label(name="reason", values=_names(SkipReason))
 SERVICE = Label(name="service", values=_names(Service), known=_services)
 VIOLATION_KIND = Label(name="kind", values=_names(Violation))

@@ -34,9 +34,11 @@ from prober.event import (
     WinRate,
     WritesRestricted,
 )
+from prober.judge.outage import INCONCLUSIVE
 from prober.outcome import RACE_VIOLATIONS, OutageState, ProbeName, Settlement, Violation
+from prober.result import Result
 from prober.web.catalogue import delivery, probing, stores
-from prober.web.labels import OUTAGE_PROBES
+from prober.web.labels import OUTAGE_PROBES, SampleResult
 from prober.web.metric import Metric
 from prober.web.outages import OutageHistory
 from prober.web.results import ResultRecorder
@@ -138,6 +140,7 @@ class Metrics:
     def _know_outages(self, probe: ProbeName, history: OutageHistory) -> None:
         self._outages[probe] = history
         self.series.compute(probing.OUTAGE, probe, by=history.under_way)
+        self.series.compute(probing.OUTAGE_AGE, probe, by=history.age)
         if probe in _RECOVERY_TIME:
             self.series.compute(_RECOVERY_TIME[probe], by=history.recovery_time)
 
@@ -151,6 +154,8 @@ class Metrics:
         series, result, fresh_until = self.series, event.result, event.fresh_until
         probe = result.probe
         series.add(probing.PROBE_RUNS, probe, result.outcome)
+        if event.sampled:
+            series.add(probing.PROBE_SAMPLES, probe, _sample(result))
         series.put(probing.PROBE_SUCCESS, result.ok, probe, fresh_until=fresh_until)
         series.put(probing.PROBE_DURATION, result.duration, probe, fresh_until=fresh_until)
         if result.ok:
@@ -230,6 +235,12 @@ class Metrics:
 
     def _events_dropped(self, event: EventsDropped) -> None:
         self.series.add(probing.EVENTS_DROPPED, amount=event.count)
+
+
+def _sample(result: Result) -> SampleResult:
+    if result.ok:
+        return SampleResult.GOOD
+    return SampleResult.UNKNOWN if result.outcome in INCONCLUSIVE else SampleResult.BAD
 
 
 def _counter_of(kind: Violation) -> Metric:

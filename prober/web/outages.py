@@ -45,6 +45,12 @@ class OutageHistory:
             return True
         return False if self.fresh_until is not None and now <= self.fresh_until else None
 
+    def age(self, now: float) -> float | None:
+        """Give the length so far of the outage under way, 0 without one; None when it is not known."""
+        if self.began is not None:
+            return max(0.0, now - self.began)
+        return None if self.under_way(now) is None else 0.0
+
     def recovery_time(self, now: float) -> float | None:
         """Give the recovery time in seconds (SPEC 7), None when it is not known.
 

@@ -27,6 +27,7 @@ from prober.publish.frames import (
 )
 from prober.web.archive import Archive
 from prober.web.board import Board
+from prober.web.catalogue.probing import READY
 from prober.web.day import Day
 from prober.web.exposition import Exposition
 from prober.web.log import configure_log, log
@@ -66,6 +67,7 @@ class ParentLink(asyncio.Protocol):
     def __init__(self) -> None:
         self._metrics = Metrics()
         self._board = Board()
+        self._metrics.series.compute(READY, by=self._board.ready)
         self._day = Day()
         self._reader = FrameReader()
         self._transport: asyncio.Transport | None = None

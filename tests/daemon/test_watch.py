@@ -1,8 +1,10 @@
-"""A watch whose probe is exchanged: what runs next is the new one, with a permit that fits it."""
+"""A watch: a probe that is exchanged runs with a permit that fits it; of an outage's runs few are samples."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 from prober.cap import Cap, Demand
@@ -11,6 +13,7 @@ from prober.daemon.reactions import Reactions
 from prober.daemon.watch import Watch, Watched
 from prober.event import Event, ProbeRan
 from prober.gate import Gate
+from prober.judge.outage import Tracking
 from prober.judge.win_rate import RaceWindow
 from prober.outcome import Outcome, ProbeName
 from prober.probes.base import Run, Unrestricted
@@ -96,3 +99,56 @@ def test_a_probe_exchanged_while_it_waits_for_its_permit_gets_one_that_fits(tmp_
     assert [type(event) for event in events] == [ProbeRan]
     assert second.closed.is_set()
     assert gate.in_flight == 0
+
+
+class Failing(Noting):
+    """A probe of something that is down."""
+
+    name = ProbeName.REDIS
+
+    async def run(self, run: Run) -> Result:
+        return replace(await super().run(run), outcome=Outcome.REFUSED)
+
+
+async def down_for(intervals: float, interval: float, data_dir: Path) -> list[ProbeRan]:
+    """What is published of a service that is down and probed twenty times as often as its interval."""
+    events: list[Event] = []
+    reactions = Reactions(
+        Outlet(Journal(data_dir, report=lambda _: None), sink=Sent()),
+        events.append,
+        RaceWindow(10, 5),
+        race_fresh_for=1.0,
+        covers={},
+        down_since=dict,
+    )
+    watch = Watch(
+        Watched(
+            probe=Failing(),
+            timing=Timing(interval=interval, timeout=1.0, down_interval=interval / 20),
+            tracking=Tracking(probe=ProbeName.REDIS),
+        ),
+        recovery_successes=3,
+        publish=events.append,
+        reactions=reactions,
+        gate=Gate(Cap(rate=100.0, burst=20, in_flight=5, webhook=1, webhook_window=1.0), ROUTES),
+        permission=Unrestricted(),
+        down=dict,
+    )
+    task = asyncio.create_task(watch.forever())
+    await asyncio.sleep(intervals * interval)
+    watch.stop()
+    await task
+    return [event for event in events if isinstance(event, ProbeRan)]
+
+
+def test_of_an_outage_one_run_of_each_interval_stands_for_it(tmp_path: Path) -> None:
+    interval = 0.2
+    runs = asyncio.run(down_for(5.5, interval, tmp_path))
+    sampled = [run.result.started.mono for run in runs if run.sampled]
+    assert runs[0].sampled
+    assert len(runs) > len(sampled) >= 2
+    assert all(later - earlier >= interval for earlier, later in pairwise(sampled))
+    # And none is left out: each that was not sampled had one less than an interval before it.
+    for run in runs:
+        if not run.sampled:
+            assert any(0 <= run.result.started.mono - at < interval for at in sampled)

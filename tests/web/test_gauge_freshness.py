@@ -30,6 +30,7 @@ MEASURED = {
     "prober_probe_success",
     "prober_probe_duration_seconds",
     "prober_outage",
+    "prober_outage_age_seconds",
 }
 
 

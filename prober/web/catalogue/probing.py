@@ -84,6 +84,12 @@ PROBE_RUNS = Metric(
     labels=(of.PROBE, of.OUTCOME),
     children=_outcomes_by_probe,
 )
+PROBE_SAMPLES = _by_probe(
+    "prober_probe_samples_total",
+    Kind.COUNTER,
+    "One run of each interval, whatever the pace, for error rates; `unknown` is a 429 or a fault of ours.",
+    of.SAMPLE_RESULT,
+)
 PROBE_SKIPPED = _by_probe(
     "prober_probe_skipped_total", Kind.COUNTER, "Runs that did not happen, by reason.", of.SKIP_REASON
 )
@@ -92,6 +98,15 @@ OUTAGE = Metric(
     kind=Kind.GAUGE,
     group=Group.PROBES,
     help="1 from the first failing run until enough good ones in a row, else 0.",
+    labels=(of.OUTAGE_PROBE,),
+    probes=_WITH_OUTAGE,
+)
+OUTAGE_AGE = Metric(
+    name="prober_outage_age_seconds",
+    kind=Kind.GAUGE,
+    group=Group.PROBES,
+    help="While an outage is under way the time since it began, else 0.",
+    unit="seconds",
     labels=(of.OUTAGE_PROBE,),
     probes=_WITH_OUTAGE,
 )
@@ -149,6 +164,12 @@ LEFTOVERS = Metric(
     probes=_SYNTHETIC | {ProbeName.REDIS},
 )
 
+READY = Metric(
+    name="prober_ready",
+    kind=Kind.GAUGE,
+    group=Group.PROBER,
+    help="1 while `/-/healthy` and `/-/ready` say so: it is alive, and every probe has had its turn; else 0.",
+)
 LEADER = Metric(
     name="prober_leader",
     kind=Kind.GAUGE,

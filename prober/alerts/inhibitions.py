@@ -1,0 +1,123 @@
+"""What holds what back: a cause silences what follows from it, worse silences milder, never a violation.
+
+That nobody watches (`ProberAbsent`) silences nothing of the target: what was seen last may still be so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prober.alerts.declarations import ALERTS
+from prober.alerts.violations import MARK
+from prober.outcome import Severity, Subject
+
+_SLOW_OR_FAILING = (
+    "WebhookLatencyElevated",
+    "HighWebhookLatency",
+    "WebhookQueueSaturation",
+    "WebhookErrorRateElevated",
+    "WebhookErrorRateHigh",
+    "WebhookUnstable",
+    "WebhookErrorBudgetBurnsFast",
+    "WebhookErrorBudgetBurnsSlowly",
+    "WebhookP99BudgetBurnsFast",
+    "WebhookP99BudgetBurnsSlowly",
+    "WebhookP95BudgetBurnsFast",
+    "WebhookP95BudgetBurnsSlowly",
+)
+_RACES = ("RaceTimeElevated", "RaceTimeHigh", "VendorRoutingUnavailable", "RacesUnjudged")
+_QUEUES = ("QueueBacklogElevated", "QueueBacklogHigh", "QueueNotDraining")
+_BLIND = ("ProbeWithoutSuccess", "ProberBehindSchedule")
+_BY_LATENCY = (
+    "WebhookP99BudgetBurnsFast",
+    "WebhookP99BudgetBurnsSlowly",
+    "WebhookP95BudgetBurnsFast",
+    "WebhookP95BudgetBurnsSlowly",
+    "WebhookLatencyElevated",
+)
+_BY_ERRORS = ("WebhookErrorBudgetBurnsFast", "WebhookErrorBudgetBurnsSlowly", "WebhookErrorRateElevated")
+
+# All about the target that planned work may break: not what it never does, and no certificate.
+_PLANNED = tuple(
+    alert.name
+    for alert in ALERTS
+    if alert.severity is not Severity.NONE
+    and alert.subject not in (Subject.PROBER, Subject.SUITES)
+    and not MARK.items() <= alert.marks.items()
+    and not alert.name.startswith("TlsCertificate")
+)
+
+# By cause; always within one region.
+FOLLOWS: Mapping[str, tuple[str, ...]] = {
+    "DatabaseOutage": (
+        "PooledDatabaseOutage",
+        "WebhookDown",
+        *_SLOW_OR_FAILING,
+        *_RACES,
+        *_QUEUES,
+        *_BLIND,
+        "DatabaseRecoverySlow",
+        "DatabaseRecoveryLong",
+        "DatabaseRestarted",
+        "DatabasePoolSaturated",
+        "DatabaseOperationsSlow",
+        "DatabaseRollbacks",
+        "DatabaseLongTransaction",
+        "MessagesLate",
+        "NoLeader",
+    ),
+    "PooledDatabaseOutage": ("WebhookDown", *_SLOW_OR_FAILING, *_RACES, *_QUEUES, *_BLIND, "MessagesLate"),
+    "RedisOutage": (
+        "WebhookDown",
+        *_SLOW_OR_FAILING,
+        *_RACES,
+        *_QUEUES,
+        *_BLIND,
+        "RedisRecoveryLong",
+        "RedisRestarted",
+        "RedisOperationsSlow",
+        "RedisEvicting",
+        "MessagesLate",
+    ),
+    "WebhookDown": (*_SLOW_OR_FAILING, *_BLIND, "WebhookRateLimited"),
+    "RoutesMissing": ("WebhookDown", "VendorRoutingUnavailable", "RacesUnjudged"),
+    "VendorRoutingUnavailable": ("RacesUnjudged", *_BLIND),
+    "RaceConditionDetected": ("VendorWinRateLow", "VendorWinRateCritical"),
+    "MessageLost": ("MessagesLate",),
+    # Worse silences milder.
+    "WebhookQueueSaturation": ("HighWebhookLatency", *_BY_LATENCY),
+    "HighWebhookLatency": _BY_LATENCY,
+    "WebhookP99BudgetBurnsFast": (
+        "WebhookP99BudgetBurnsSlowly",
+        "WebhookP95BudgetBurnsFast",
+        "WebhookP95BudgetBurnsSlowly",
+    ),
+    "WebhookP95BudgetBurnsFast": ("WebhookP95BudgetBurnsSlowly",),
+    "WebhookUnstable": ("WebhookErrorRateHigh", *_BY_ERRORS),
+    "WebhookErrorRateHigh": _BY_ERRORS,
+    "WebhookErrorBudgetBurnsFast": ("WebhookErrorBudgetBurnsSlowly", "WebhookErrorRateElevated"),
+    "QueueBacklogHigh": ("QueueBacklogElevated", "QueueNotDraining"),
+    "QueueBacklogElevated": ("QueueNotDraining",),
+    "VendorWinRateCritical": ("VendorWinRateLow",),
+    "RaceTimeHigh": ("RaceTimeElevated",),
+    "LowWebhookThroughput": ("WebhookThroughputReduced",),
+    "DatabaseRecoveryLong": ("DatabaseRecoverySlow",),
+    "TlsCertificateEndingNow": ("TlsCertificateEnding",),
+    "ProberAbsent": ("ProberInstanceDown", "ProberNotReady"),
+    "ProberInstanceDown": ("ProberNotReady",),
+    # What is worked on by plan, or broken on purpose.
+    "MaintenanceUnderWay": _PLANNED,
+    "DrillUnderWay": _PLANNED,
+}
+
+
+def inhibit_rules() -> list[dict[str, object]]:
+    """The section `inhibit_rules` of Alertmanager's config."""
+    return [
+        {
+            "source_matchers": [f'alertname="{cause}"'],
+            "target_matchers": [f'alertname=~"{"|".join(follows)}"'],
+            "equal": ["region"],
+        }
+        for cause, follows in FOLLOWS.items()
+    ]

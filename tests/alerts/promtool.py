@@ -1,0 +1,139 @@
+"""`python -m tests.alerts.promtool` writes alerts/tests/*.yml: promtool's unit tests, some for each alert.
+
+Each alert fires in time and not before, goes on through missed scrapes and a restart of the prober, resolves, and
+is silent just below, about NaN, and about what is absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prober.alerts.declarations import FILES, RECORDINGS, RuleFile
+from prober.alerts.yaml_text import yaml_text
+
+from .cases import CASES, NEVER, Case
+from .timeline import Part, Stretch, input_series
+from .together import TOGETHER
+
+DIRECTORY = Path("alerts/tests")
+STEP = 10  # seconds: a scrape, an evaluation
+TARGET = 'job="prober",instance="prober-1:9877"'
+HEAD = "# Written by `python -m tests.alerts.promtool`; do not edit. Run: promtool test rules alerts/tests/*.yml\n"
+GAP = 2  # missed scrapes
+EVERY = (STEP, 60, 300)  # seconds from one evaluation to the next
+RECORDED = frozenset(each.record for each in RECORDINGS if not each.record.startswith("slo:"))
+
+
+@dataclass(frozen=True)
+class Check:
+    """Whether the alert fires at a time (seconds)."""
+
+    at: int
+    fires: bool
+
+
+def files() -> Mapping[Path, str]:
+    """Every file by its path in the repository: for each file of rules one, and one for what takes long."""
+    return {DIRECTORY / f"{name}.yml": HEAD + yaml_text(document) for name, document in _documents()}
+
+
+def _documents() -> Iterator[tuple[str, dict[str, Any]]]:
+    for file in FILES:
+        names = {alert.name for alert in file.alerts}
+        for every in EVERY:
+            cases = [case for case in CASES if case.alert in names and _every(case) == every]
+            tests = [test for case in cases for test in _tests(case)]
+            tests += [test.document(STEP) for test in TOGETHER if test.file == file.name and every == STEP]
+            if tests:
+                name = file.name if every == STEP else f"{file.name}-{every // 60}m"
+                yield name, _document(file, every, tests)
+
+
+def _every(case: Case) -> int:
+    return case.minutes * 60 or case.every
+
+
+def _document(file: RuleFile, every: int, tests: list[dict[str, Any]]) -> dict[str, Any]:
+    reads_recorded = any(name in alert.expr for alert in file.alerts for name in RECORDED)
+    names = ["recording", file.name] if reads_recorded else [file.name]
+    return {
+        "rule_files": [f"../{name}.rules.yml" for name in names],
+        "evaluation_interval": f"{every}s",
+        "tests": tests,
+    }
+
+
+def _tests(case: Case) -> Iterator[dict[str, Any]]:
+    step = case.minutes * 60 or STEP
+    warm, bad = case.warm // step, case.within // step + 3
+    begins, ends = warm * step, (warm + bad) * step
+    yield _life(case)
+    silent = [Check(at, fires=False) for at in (begins + case.within, ends - step)]
+    yield _test(case, "is silent just below", [Stretch(Part.OK, warm), Stretch(Part.BELOW, bad)], silent)
+    if case.nan:
+        yield _test(case, "is silent about NaN", [Stretch(Part.NAN, warm + bad)], silent[:1])
+    yield _test(case, "and nothing is there", [], [Check(begins + case.within, case.absent_fires)])
+
+
+def _life(case: Case) -> dict[str, Any]:
+    """From well to bad, through a restart of the prober and missed scrapes, to well again."""
+    step = case.minutes * 60 or STEP
+    bad = Stretch(Part.BAD, case.within // step + 3)
+    stretches, now = [Stretch(Part.OK, case.warm // step), bad], case.warm
+    checks = [Check(max(0, now - step), fires=False), Check(now + case.within, fires=True)]
+    if case.not_yet:
+        checks.append(Check(now + case.not_yet, fires=False))
+    now += bad.steps * step
+    told = ["fires in time"]
+    if case.restart:
+        stretches += [Stretch(Part.RESTART, 1), bad]
+        checks.append(Check(now + step + case.within, fires=True))
+        now += (1 + bad.steps) * step
+        told.append("again after a restart of the prober")
+    if case.held:
+        stretches += [Stretch(Part.GAP, GAP), Stretch(Part.BAD, 3)]
+        checks += [Check(now + place * step, fires=True) for place in range(GAP + 2)]
+        now += (GAP + 3) * step
+        told.append("goes on through missed scrapes")
+    if case.resolves != NEVER:
+        stretches.append(Stretch(Part.OK, case.resolves // step + 1))
+        checks.append(Check(now + case.resolves, fires=False))
+        told.append("resolves")
+    return _test(case, ", ".join(told), stretches, checks)
+
+
+def _test(case: Case, what: str, stretches: list[Stretch], checks: list[Check]) -> dict[str, Any]:
+    step = case.minutes * 60 or STEP
+    return {
+        "name": f"{case.alert} {what}",
+        "interval": f"{step}s",
+        "input_series": input_series(case.series, stretches, step, TARGET) if stretches else [],
+        "promql_expr_test": [expected(case.alert, check.at, fires=check.fires) for check in checks],
+    }
+
+
+def expected(alert: str, at: int, *, fires: bool) -> dict[str, Any]:
+    """Ask whether the alert fires, whatever its labels."""
+    return {
+        "expr": f'count(ALERTS{{alertname="{alert}",alertstate="firing"}}) > bool 0 or vector(0)',
+        "eval_time": f"{at}s",
+        "exp_samples": [{"labels": "{}", "value": 1 if fires else 0}],
+    }
+
+
+def main() -> None:
+    """Write them, and remove what is there no more."""
+    made = files()
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
+    for path, text in made.items():
+        path.write_text(text, encoding="utf-8")
+    for path in DIRECTORY.glob("*.yml"):
+        if path not in made:
+            path.unlink()
+
+
+if __name__ == "__main__":
+    main()
