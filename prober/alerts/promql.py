@@ -16,6 +16,8 @@ HELD = "40s"
 # as 2.9 or 3.1, two never as more than 2.2 over a window of minutes.
 EVENTS = 3
 ENOUGH = EVENTS - 0.5
+# In a template: how many events. Without the fractions that the extrapolation of `increase` makes of them.
+COUNT = '{{ $value | printf "%.0f" }}'
 
 
 def of(metric: Metric | str, *matchers: str, suffix: str = "") -> str:
