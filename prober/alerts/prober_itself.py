@@ -184,8 +184,8 @@ ALERTS: tuple[Alert, ...] = (
             means=(
                 f"A probe has not once found all well for {NO_SUCCESS.value / 60:g} minutes, or not since the "
                 "start, and not in the 15 minutes after: after a pause, an outage or a change of the leader the "
-                "rarest checks need up to 10 minutes for their next turn. Where an outage explains it this is held "
-                "back; else it is mostly something that the probe itself needs."
+                "rarest checks need up to 10 minutes for their next turn. Where an outage explains it this is "
+                "held back; else it is mostly something that the probe itself needs."
             ),
             look=(
                 Look(
@@ -235,8 +235,8 @@ ALERTS: tuple[Alert, ...] = (
         Severity.WARNING,
         "metrics of {{ $labels.instance }} miss results",
         (
-            f"Ordinary results of {{{{ $labels.instance }}}} that did not reach its metrics in 15 minutes: {COUNT}."
-            " Violations are never among them."
+            f"Ordinary results of {{{{ $labels.instance }}}} that did not reach its metrics in 15 minutes: "
+            f"{COUNT}. Violations are never among them."
         ),
         Runbook(
             means=(

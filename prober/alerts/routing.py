@@ -213,7 +213,8 @@ ALERTS: tuple[Alert, ...] = (
         summary="{{ $labels.page }} claims health while a service is down",
         description=(
             "The page {{ $labels.page }} says healthy while our own probes see a service down. {{ if eq $value "
-            "1.0 }}All live probers see it.{{ end }} Whoever routes by that page sends traffic to a broken instance."
+            "1.0 }}All live probers see it.{{ end }} Whoever routes by that page sends traffic to a "
+            "broken instance."
         ),
         dashboard=Dashboard.OVERVIEW,
         runbook=Runbook(
