@@ -101,16 +101,18 @@ Within one region, where causes fire:
 
 Beside the region the queue, the scenario of a suite, or the prober has to be the same where both are told of one.
 A missing route holds back only what goes that way. `ProberAbsent` holds back nothing of the target. Maintenance
-windows of the prober's config (`maintenance:`) hold back what planned work breaks by the alert `MaintenanceUnderWay`, drills by `DrillUnderWay`; the interval
-`maintenance` in `alerts/alertmanager.yml` is for planned work that the prober does not know of. `prober
-pause` holds back no alert: it stops writes, and all outages are still seen.
+windows of the prober's config (`maintenance:`) hold back what planned work breaks by the alert
+`MaintenanceUnderWay`, drills by `DrillUnderWay`; the interval `maintenance` in `alerts/alertmanager.yml` is for
+planned work that the prober does not know of. `prober pause` holds back no alert: it stops writes, and all outages
+are still seen.
 
 ## Several probers
 
 Rules aggregate over instances and keep `job` and `region`. An outage is one when at least half of the live
 probers see it (one of two is half: with three, one broken network wakes nobody); open violations add up; of
-backlogs and pool usage the largest counts. `region` is an external label in `alerts/prometheus.yml`: then it is in no series, and Prometheus adds it to each alert on its way to
-Alertmanager. One Prometheus for several regions gives it to the targets instead, and the same rules keep it.
+backlogs and pool usage the largest counts. `region` is an external label in `alerts/prometheus.yml`: then it is
+in no series, and Prometheus adds it to each alert on its way to Alertmanager. One Prometheus for several regions
+gives it to the targets instead, and the same rules keep it.
 Every selector has `job="prober"`, so what an application exports under the same names changes nothing.
 
 ## A missed scrape
@@ -118,7 +120,8 @@ Every selector has `job="prober"`, so what an application exports under the same
 Prometheus marks every series stale when a scrape fails. Gauges are therefore read over the last 40 s (four
 scrapes): a missed scrape neither resolves an alert nor fires one, and a prober that is gone no longer has a
 say after that, but for the violations that it told of ({remembered}). Counters are read over minutes. A restart
-of the prober sets ordinary counters back, which `increase` knows; those of violations and losses are restored from the journal.
+of the prober sets ordinary counters back, which `increase` knows; those of violations and losses are restored
+from the journal.
 
 ## Thresholds of our own
 

@@ -15,6 +15,7 @@ from typing import Any
 from prober.alerts.declarations import FILES, RECORDINGS, RuleFile
 from prober.alerts.yaml_text import yaml_text
 
+from .burning import burning
 from .cases import CASES, NEVER, Case
 from .timeline import Gauge, Part, Series, Stretch, input_series
 from .together import TOGETHER
@@ -55,7 +56,8 @@ def _documents() -> Iterator[tuple[str, dict[str, Any]]]:
         for every in EVERY:
             cases = [case for case in CASES if case.alert in names and _every(case) == every]
             tests = [test for case in cases for test in _tests(case)]
-            tests += [test.document(STEP) for test in TOGETHER if test.file == file.name and every == STEP]
+            together = [*TOGETHER, *burning()] if every == STEP else []
+            tests += [test.document(STEP) for test in together if test.file == file.name]
             if tests:
                 name = file.name if every == STEP else f"{file.name}-{every // 60}m"
                 yield name, _document(file, every, tests)
