@@ -154,7 +154,10 @@ def restarted(name: str, service: Service, subject: Subject, dashboard: Dashboar
                 "record."
             ),
             look=(
-                Look("when", f'changes(prober_restarts_detected_total{{job="prober",service="{service}"}}[1h])'),
+                Look(
+                    "how often within an hour",
+                    f'changes(prober_restarts_detected_total{{job="prober",service="{service}"}}[1h])',
+                ),
                 Look("how long it was away", "prober status"),
             ),
             causes=("A deployment, a failover, a crash that its supervisor mended.",),

@@ -109,11 +109,15 @@ ALERTS: tuple[Alert, ...] = (
             "has not had its turn since the start (prober_ready is {{ $value | humanize }})."
         ),
         Runbook(
-            means="`/-/healthy` or `/-/ready` of this prober says no: it is frozen, or a probe has not run once.",
+            means=(
+                "`/-/healthy` or `/-/ready` of this prober says no: it is frozen, or the first run of a probe has "
+                "not ended. What is left out for a reason (a pause, another leader, a database that is down) does "
+                "not count."
+            ),
             look=(Look("its own sentence", "curl http://PROBER/-/ready; curl http://PROBER/-/healthy"), LOG),
             causes=("The process is stopped or starved of CPU.", "A probe hangs in its first run."),
             do=("Read the sentence of `/-/ready`; restart it if it is stuck, and keep its log.",),
-            false_alarms=("The rarest check takes its interval (5 m as shipped) until its first turn.",),
+            false_alarms=("None: all probes have their first turn within seconds of the start.",),
         ),
         pending="10m",
         keeps=("instance",),

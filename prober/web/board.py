@@ -49,7 +49,7 @@ class Board:
     def __init__(self) -> None:
         self.started: Started | None = None
         self.last_runs: dict[ProbeName, ProbeRan] = {}
-        self.left_to_others: set[ProbeName] = set()  # probes that another replica ran in our place
+        self.left_out: set[ProbeName] = set()  # probes whose turn came, and there was a reason not to run them
         self.outages: dict[ProbeName, Outage] = {}
         self.recent_outages: deque[Outage] = deque(maxlen=RECENT_OUTAGES)  # that have ended, the newest last
         self.violations: dict[Violation, int] = {}
@@ -81,8 +81,8 @@ class Board:
                 if self.started is None or event.result.probe in self.started.probes:
                     self.last_runs[event.result.probe] = event
                     self.raced += event.result.probe is ProbeName.RACE
-            case ProbeSkipped(reason=SkipReason.NOT_LEADER):
-                self.left_to_others.add(event.probe)
+            case ProbeSkipped(reason=reason) if reason is not SkipReason.OVERRUN:
+                self.left_out.add(event.probe)
             case OutageChanged():
                 self._outage(event)
             case _:
@@ -145,7 +145,7 @@ class Board:
     def _reload(self, started: Started) -> None:
         self.started = started
         self.last_runs = {probe: run for probe, run in self.last_runs.items() if probe in started.probes}
-        self.left_to_others &= started.probes.keys()
+        self.left_out &= started.probes.keys()
 
     def _suite(self, event: SuiteFinished) -> None:
         key = (event.suite, event.scenario)
@@ -183,9 +183,10 @@ class Board:
     def not_yet_run(self) -> tuple[ProbeName, ...] | None:
         """Name the probes that have not run once; None when not even their names are known.
 
-        Not those that another replica runs: one that may not write is ready when it watches.
+        Not those that were left out for a reason (another replica runs them, a pause, a database that is down):
+        one that may not write is ready when it watches.
         """
         if self.started is None:
             return None
-        had_their_turn = self.last_runs.keys() | self.left_to_others
+        had_their_turn = self.last_runs.keys() | self.left_out
         return tuple(probe for probe in self.started.probes if probe not in had_their_turn)
