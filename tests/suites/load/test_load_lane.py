@@ -248,6 +248,66 @@ async def test_one_that_answers_twice_is_not_believed_again() -> None:
             engine.close()
 
 
+async def test_an_answer_that_was_read_before_means_the_same_and_only_as_a_whole_one() -> None:
+    """What is known by its bytes is neither what came in pieces before, nor a piece of another answer."""
+    other = b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"
+    inside = b"HTTP/1.1 429 Slow\r\nContent-Length: %d\r\n\r\n" % len(OK)
+    script = ([OK], [OK], [other], [other], [OK[:9], OK[9:]], [OK], [inside, OK], [OK], [OK + OK])
+    answered: list[int] = []
+
+    def scripted(peer: Peer) -> None:
+        for pieces in script if peer.number == 0 else ():
+            peer.read_request()
+            answered.append(peer.number)
+            for piece in pieces:
+                peer.send(piece)
+                time.sleep(0.02)
+        peer.wait_hung_up()
+
+    with serving(scripted) as server:
+        engine = engine_for(server.url, timeout=5.0)
+        try:
+            assert (await engine.warm_up()).accepted == 1
+            engine.begin(time.monotonic())
+            async with asyncio.timeout(20):
+                while not engine.tally.failed:
+                    await asyncio.sleep(0.01)
+        finally:
+            engine.close()
+    assert engine.tally.accepted == 4
+    assert engine.tally.rejected == {"403": 2, "rate_limited": 1}
+    assert engine.tally.failed == {"garbage": 1}
+
+
+@pytest.mark.parametrize("rate", [None, 2000.0])
+async def test_connections_that_go_while_others_send_mix_nothing_up(rate: float | None) -> None:
+    """Requests are written past the loop: none may reach a connection that took the place of a closed one."""
+
+    def few(peer: Peer) -> None:
+        for _ in range(1 + peer.number % 4):
+            peer.read_request()
+            peer.send(OK)
+        if peer.number % 3:
+            peer.reset()
+
+    with serving(few) as server:
+        engine = engine_for(server.url, concurrency=8, rate=rate, timeout=5.0)
+        try:
+            await engine.warm_up()
+            engine.begin(time.monotonic())
+            await asyncio.sleep(0.5)
+            engine.halt()
+            await engine.drained()
+        finally:
+            engine.close()
+        assert server.accepted > 16
+    tally = engine.tally
+    assert tally.accepted > 8
+    assert set(tally.failed) <= {"reset", "closed"}
+    assert tally.accepted + sum(tally.failed.values()) == tally.sent
+    assert len(tally.ordinals) == len(set(tally.ordinals))
+
+
 async def test_it_works_through_tls(tmp_path: Path) -> None:
     authority = Authority.make(tmp_path)
     context = authority.server("127.0.0.1")[0]
