@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from time import monotonic
 from typing import Protocol, cast
 
@@ -116,7 +117,7 @@ class Lane(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection."""
         self._transport = cast(asyncio.Transport, transport)
-        self._write = self._transport.write
+        self._write: Callable[[bytes], None] = self._transport.write
         if transport.get_extra_info("ssl_object") is None:
             self._file = transport.get_extra_info("socket").fileno()
             self._write = self._write_at_once
