@@ -423,7 +423,7 @@ CASES: tuple[Case, ...] = (
         seen_by=ALL,
     ),
     gauge("ProberReloadFailed", "prober_config_last_reload_successful{}", ok=1, bad=0, below=1, pending=60),
-    gauge("ProberLeftovers", 'prober_synthetic_leftovers{kind="orders"}', ok=0, bad=3, below=0, pending=1800),
+    gauge("ProberLeftovers", 'prober_synthetic_leftovers{kind="orders"}', ok=0, bad=1, below=0, pending=1800),
     gauge("ProberPausedTooLong", "prober_paused{}", ok=0, bad=1, below=0, pending=7200),
     gauge("MaintenanceTooLong", "prober_maintenance{}", ok=0, bad=1, below=0, pending=28800),
     gauge("MaintenanceUnderWay", "prober_maintenance{}", ok=0, bad=1, below=0, pending=0),

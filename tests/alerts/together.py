@@ -295,6 +295,8 @@ TOGETHER: tuple[Together, ...] = (
         "prober",
         "a probe that never had a good run is told by when its prober started",
         {
+            'prober_paused{job="prober",instance="a"}': "0x200",
+            'prober_maintenance{job="prober",instance="a"}': "0x200",
             'prober_probe_timeout_seconds{job="prober",instance="a",probe="race"}': "10x200",
             'process_start_time_seconds{job="prober",instance="a"}': "0x200",
             'prober_probe_timeout_seconds{job="prober",instance="a",probe="redis"}': "1x200",
@@ -319,9 +321,67 @@ TOGETHER: tuple[Together, ...] = (
             ),
             'process_start_time_seconds{job="prober",instance="a"}': "0x420",
             'prober_paused{job="prober",instance="a"}': "1x200 0x220",
+            'prober_paused{job="prober",instance="b"}': "0x420",
+            'prober_maintenance{job="prober",instance="b"}': "0x420",
             'prober_maintenance{job="prober",instance="a"}': "0x190 1x100 0x130",
         },
-        alerts=[("ProbeWithoutSuccess", at, []) for at in ("32m", "47m", "50m", "54m", "60m")],
+        alerts=[("ProbeWithoutSuccess", at, []) for at in ("31m", "32m", "47m", "50m", "54m", "60m")],
+    ),
+    Together(
+        "prober",
+        "three starts in an hour are many, two are not",
+        {'process_start_time_seconds{job="prober",instance="a"}': "0x30 300x30 600x30 900x30"},
+        alerts=[
+            ("ProberRestartsOften", "14m", []),
+            (
+                "ProberRestartsOften",
+                "16m",
+                [{"job": "prober", "instance": "a", "severity": "warning", "subject": "prober"}],
+            ),
+        ],
+    ),
+    Together(
+        "prober",
+        "each region has its own leader, and an application's is none",
+        {
+            f'prober_leader{{job="{job}",instance="{instance}",region="{region}"}}': f"{leads}x30"
+            for job, instance, region, leads in (
+                *(("prober", "a", "eu", 1), ("prober", "b", "eu", 1), ("prober", "c", "us", 1)),
+                *(("prober", "d", "us", 0), ("app", "e", "us", 1), ("app", "f", "us", 1)),
+            )
+        },
+        alerts=[
+            (
+                "TwoLeaders",
+                "3m",
+                [{"job": "prober", "region": "eu", "severity": "critical", "subject": "prober"}],
+            ),
+        ],
+    ),
+    Together(
+        "redis",
+        "a queue that stands still, or was empty, is no queue that only grows",
+        {
+            f'redis_queue_backlog{{job="prober",instance="a",queue="{queue}"}}': values
+            for queue, values in {
+                "stands": "50x60",
+                "was-empty": "9x20 0x2 12x38",
+                "of-two": "1x20 2x40",
+                "by-one": "2x20 3x40",
+                "by-two": "1x20 3x40",
+            }.items()
+        },
+        alerts=[
+            (
+                "QueueNotDraining",
+                "6m30s",
+                [
+                    {"job": "prober", "queue": queue, "severity": "warning", "subject": "redis"}
+                    for queue in ("by-one", "by-two")
+                ],
+            ),
+            ("QueueNotDraining", "9m50s", []),
+        ],
     ),
     Together(
         "violations",
