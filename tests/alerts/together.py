@@ -267,7 +267,7 @@ TOGETHER: tuple[Together, ...] = (
             'vendor_routing_win_rate_races{job="prober",instance="a",verdict="judged"}': "19x20 100x20",
             'prober_known_violations{job="prober",instance="a",kind="no_winner"}': "0x20 1x20",
         },
-        alerts=[("VendorWinRateCritical", "3m", []), ("VendorWinRateCritical", "6m", [])],
+        alerts=[(name, at, []) for name in ("VendorWinRateLow", "VendorWinRateCritical") for at in ("3m", "6m")],
     ),
     Together(
         "suites",
