@@ -16,7 +16,9 @@ from prober.alerts.declarations import FILES, RECORDINGS, RuleFile
 from prober.alerts.yaml_text import yaml_text
 
 from .burning import burning
-from .cases import CASES, NEVER, Case
+from .case import NEVER, Case
+from .cases import CASES
+from .meanwhile import MEANWHILE
 from .timeline import Gauge, Part, Series, Stretch, input_series
 from .together import TOGETHER
 
@@ -56,7 +58,7 @@ def _documents() -> Iterator[tuple[str, dict[str, Any]]]:
         for every in EVERY:
             cases = [case for case in CASES if case.alert in names and _every(case) == every]
             tests = [test for case in cases for test in _tests(case)]
-            together = [*TOGETHER, *burning()] if every == STEP else []
+            together = [*TOGETHER, *MEANWHILE, *burning()] if every == STEP else []
             tests += [test.document(STEP) for test in together if test.file == file.name]
             if tests:
                 name = file.name if every == STEP else f"{file.name}-{every // 60}m"
