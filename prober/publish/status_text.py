@@ -40,9 +40,9 @@ def ordering(status: Document) -> tuple[Ordering, str]:
         return Ordering.UNKNOWN, f"whether ordering works is not known: {_text(status['trouble'])}"
     down = [f"{_text(o['probe'])} down for {_length(o['seconds'])}" for o in status["outages"]["under_way"]]
     webhook_down = any(outage["probe"] == "webhook" for outage in status["outages"]["under_way"])
-    silent, races = _unanswered(status)
+    races = _unanswered(status)
     said = [*down, *races, *_wrong(status)]
-    if webhook_down or silent >= NO_VENDOR:
+    if webhook_down or unanswered(status) >= NO_VENDOR:
         return Ordering.BROKEN, f"ordering does not work: {', '.join(said)}"
     if down or races:
         return Ordering.TROUBLE, f"ordering is in trouble: {', '.join(said)}"
@@ -54,15 +54,18 @@ def ordering(status: Document) -> tuple[Ordering, str]:
     return Ordering.WORKS, f"ordering works{_limits(status)}"
 
 
-def _unanswered(status: Document) -> tuple[int, list[str]]:
-    """How many races up to the last had no answer, and the same in words; none where the last one is long ago."""
+def unanswered(status: Document) -> int:
+    """How many races up to the last had no answer; 0 where the last one is too long ago to say anything of now."""
     found, run = status["unanswered_races"], status["probes"].get("race")
-    if found is None or run is None or run["stale"]:
-        return 0, []
-    races, lasts = int(found["races"]), _length(found["seconds"])
+    return 0 if found is None or run is None or run["stale"] else int(found["races"])
+
+
+def _unanswered(status: Document) -> list[str]:
+    """The races that had no answer, in words, if there are any."""
+    races = unanswered(status)
     if races >= NO_VENDOR:
-        return races, [f"no vendor could accept for {lasts} ({races} races)"]
-    return races, [f"no answer to {'the last race' if races == 1 else f'the last {races} races'}"]
+        return [f"no vendor could accept for {_length(status['unanswered_races']['seconds'])} ({races} races)"]
+    return [f"no answer to {'the last race' if races == 1 else f'the last {races} races'}"] if races else []
 
 
 def _limits(status: Document) -> str:

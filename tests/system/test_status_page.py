@@ -163,25 +163,26 @@ async def test_a_race_is_found_by_the_keyboard(watched: Watched, browser: Browse
         assert (ring, shown.complaints) == ("solid", [])
 
 
-async def test_what_a_target_says_is_text_in_a_browser_too(browser: Browser) -> None:
-    async with web_process() as link:
-        link.send(started(at=now(), probes={ProbeName.WEBHOOK: 1.0}))
+async def test_what_a_target_says_is_text_in_a_browser_too_and_a_dead_prober_is_noticed(browser: Browser) -> None:
+    async def shows(shown: Opened) -> None:
+        await shown.page.locator("#services small", has_text="<script>alert(1)</script>").wait_for()
+        assert await shown.page.locator("main script, main img").count() == 0
+        assert shown.complaints == []
 
-        async def known() -> bool:
-            return (await get(link, "/status.txt")).status == 200
+    async with AsyncExitStack() as pages:
+        async with web_process() as link:
+            link.send(started(at=now(), probes={ProbeName.WEBHOOK: 1.0}))
 
-        await eventually(known)
+            async def known() -> bool:
+                return (await get(link, "/status.txt")).status == 200
 
-        async def shows(shown: Opened) -> None:
-            await shown.page.locator("#services small", has_text="<script>alert(1)</script>").wait_for()
-            assert await shown.page.locator("main script, main img").count() == 0
-            assert shown.complaints == []
-
-        async with opened(browser, link.ready.url) as live:
+            await eventually(known)
+            live = await pages.enter_async_context(opened(browser, link.ready.url))
             link.send(ran(webhook(outcome=Outcome.ERROR, detail=EVIL), fresh_until=now().mono + 60))
             await shows(live)
-            async with opened(browser, link.ready.url, script=False) as still:
-                await shows(still)
+            await shows(await pages.enter_async_context(opened(browser, link.ready.url, script=False)))
+        await live.page.evaluate("page.heard -= SILENT_AFTER")  # instead of waiting as long
+        await live.page.locator(".stale #link.lost", has_text="not live: nothing heard for").wait_for()
 
 
 async def test_twenty_streams_are_told_the_same_and_hold_up_nobody(watched: Watched) -> None:

@@ -189,6 +189,15 @@ def test_what_holds_writes_back_and_who_writes() -> None:
     assert "no replica is known to write" in sections(ONLY_REDIS, begins, takes, now=68.0)["verdict"].text
 
 
+def test_races_without_an_answer_are_wrong_now() -> None:
+    only_race = started(probes={ProbeName.RACE: 1.0}, at=at(98.0))
+    lost = ran(race(race_outcome=RaceOutcome.UNAVAILABLE, outcome=Outcome.NOT_KNOWN, detail="5 failed"))
+    once = sections(only_race, lost)["open"].text
+    assert f"no answer to a race 1 race 2.0 s {utc(at(100.0).wall)} 5 failed races" in once
+    assert "no vendor can accept 3 races 2.0 s" in sections(only_race, lost, lost, lost)["open"].text
+    assert sections(only_race, lost, ran(race()))["open"].text == ""
+
+
 def test_violations_with_what_they_are_and_how_many() -> None:
     found = ViolationFound(id="split_order-1", kind=Violation.SPLIT_ORDER, at=at(7), sentence="two winners")
     one = StandingViolation(found=found, standing=Standing.KNOWN, until_wall=WALL + 900, reason="ticket 7")

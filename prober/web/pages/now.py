@@ -10,7 +10,7 @@ from typing import Any
 
 from prober.outcome import Ordering, ProbeName, SkipReason
 from prober.publish.printable import length, utc
-from prober.publish.status_text import LONGEST, ordering
+from prober.publish.status_text import LONGEST, NO_VENDOR, ordering, unanswered
 from prober.suites.report.markup import NOTHING, Markup, join, tag, text
 from prober.suites.report.wording import count, seconds, share
 from prober.web.day import Day, Percentiles, spanned
@@ -159,6 +159,7 @@ def _figure(whole: Percentiles | None, which: str) -> Markup:
 def open_section(status: Document) -> Markup:
     """What pages, and what is known and does not, a row for each kind; nothing where there is neither."""
     rows = [_outage(one, float(status["at"])) for one in status["outages"]["under_way"]]
+    rows += [_races_without_answer(status)] if unanswered(status) else []
     counted = [(kind, n) for kind, n in (status["violations"]["open"] or {}).items() if n]
     rows += [_violations(status, "open", kind, n) for kind, n in counted]
     title = "What is wrong now" if rows else "Known, and not paging"
@@ -176,6 +177,18 @@ def _outage(one: Document, now: float) -> Sequence[Markup]:
         _for(float(one["began"]), now),
         text(_cause(one)),
         link(text("evidence"), "incidents", one["id"]),
+    )
+
+
+def _races_without_answer(status: Document) -> Sequence[Markup]:
+    races = unanswered(status)
+    kind = "critical" if races >= NO_VENDOR else "warning"
+    return (
+        text("no vendor can accept" if races >= NO_VENDOR else "no answer to a race"),
+        badge(f"{count(races)} {'race' if races == 1 else 'races'}", kind),
+        _for(float(status["unanswered_races"]["since"]), float(status["at"])),
+        text(shortened(status["probes"]["race"]["detail"])),
+        link(text("races"), "races"),
     )
 
 

@@ -39,6 +39,7 @@ function grow() {
   const silent = Date.now() - page.heard;
   const lost = silent > SILENT_AFTER;
   status.className = lost ? "lost" : "";
+  document.body.classList.toggle("stale", lost);
   status.textContent = lost ? `not live: nothing heard for ${length(silent / 1000)}` : "live";
   if (lost && page.source.readyState === EventSource.CLOSED) listen();
 }
