@@ -103,7 +103,10 @@ async def test_every_page_is_right_for_every_window_and_for_everybody(watched: W
     async def look(path: str, width: int, scheme: Scheme) -> list[str]:
         url = watched.stack.watcher.url + path
         async with turns, opened(browser, url, width=width, scheme=scheme) as shown:
-            wrong = [*shown.complaints, *await shown.overflow(), *await shown.barriers(), *await shown.faint()]
+            wrong = [*shown.complaints, *await shown.overflow(), *await shown.faint()]
+            # What axe-core finds beside contrast is the same in both schemes.
+            if path != "/" or (width == min(WIDTHS)) == (scheme == "dark"):
+                wrong += await shown.barriers()
             return [f"{path} at {width}, {scheme}: {one}" for one in wrong]
 
     windows = {("/", width, scheme) for width in WIDTHS for scheme in SCHEMES}
