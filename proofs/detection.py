@@ -64,7 +64,7 @@ class Part:
 
 async def detections(contract: str) -> list[Detected]:
     """Every case, one after the other, on one stack whose target has the form of this contract."""
-    found = []
+    found: list[Detected] = []
     async with Owner() as owner:
         stack = fast_stack(owner, PROBES, contract, **SECTIONS)
         await stack.start_services()
@@ -74,7 +74,7 @@ async def detections(contract: str) -> list[Detected]:
         async with ControlClient(stack.target.control_url) as control:
             for case in CASES:
                 print(f"planting {case.fault}", file=sys.stderr)
-                found.append(await detect(watched, control, case))
+                found += await detect(watched, control, [case])
     return found
 
 
