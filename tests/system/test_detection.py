@@ -46,8 +46,8 @@ FASTER = {
     "webhook": {**PROBES["webhook"], "interval": "300ms", "down_interval": "300ms", "checks_interval": "1s"},
     "race": {**PROBES["race"], "interval": "400ms", "split_order_interval": "1s"},
 }
-# What else a fault rightly is: not processed in time is lost first, and whoever asks 10 ms after the decision wins as
-# well, which on a busy machine is within the race.
+# What else a fault rightly is: not processed in time is lost first, and whoever asks 10 ms after the decision wins
+# as well, which on a busy machine is within the race.
 ALSO = {
     FaultName.LATE_PROCESSING: Violation.LOST_MESSAGE,
     FaultName.STUCK_QUEUE: Violation.LOST_MESSAGE,
