@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -31,17 +32,18 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 GROUPS: tuple[tuple[FaultName, ...], ...] = (
     (FaultName.DOUBLE_ACCEPT, FaultName.FORGED_ACCEPTED, FaultName.DUPLICATE_EFFECT),
     (FaultName.PHANTOM_WINNER, FaultName.UNSIGNED_ACCEPTED, FaultName.REPLAY_ACCEPTED),
-    (FaultName.NO_WINNER, FaultName.LOST_MESSAGE, FaultName.ROLLBACKS),
-    (FaultName.LATE_WINNER, FaultName.LATE_PROCESSING),
+    (FaultName.NO_WINNER, FaultName.LOST_MESSAGE),
+    (FaultName.SPLIT_ORDER, FaultName.LATE_PROCESSING),
     (FaultName.NOT_IDEMPOTENT, FaultName.STUCK_QUEUE),
-    (FaultName.SPLIT_ORDER, FaultName.POOL_LEAK),
-    (FaultName.DOUBLE_ACCEPT_RARE,),
+    (FaultName.LATE_WINNER, FaultName.ERRORS),
+    (FaultName.DOUBLE_ACCEPT_RARE, FaultName.HEALTH_LIES),
+    (FaultName.POOL_LEAK, FaultName.HANG),
+    (FaultName.ROLLBACKS, FaultName.RATE_LIMITED),
     (FaultName.SLOW,),
-    (FaultName.HANG, FaultName.HEALTH_LIES),
-    (FaultName.ERRORS,),
-    (FaultName.RATE_LIMITED,),
     (FaultName.ROUTES_MISSING,),
 )
+# So that a fault of the webhook does not hide one of the races, nor hold them back for long.
+ON_THE_WEBHOOK = {FaultName.ERRORS, FaultName.HANG, FaultName.RATE_LIMITED}
 FASTER = {
     "webhook": {**PROBES["webhook"], "interval": "300ms", "down_interval": "300ms", "checks_interval": "1s"},
     "race": {**PROBES["race"], "interval": "400ms", "split_order_interval": "1s"},
@@ -97,7 +99,7 @@ async def test_a_rare_window_is_caught_at_least_as_often_as_by_a_naive_client(st
 async def test_planted_faults_are_told(
     watched: Watched, control: ControlClient, group: Sequence[FaultName]
 ) -> None:
-    cases = [case for case in CASES if case.fault in group]
+    cases = [limited(case) for case in CASES if case.fault in group]
     before = {violation.id for violation in watched.reader.violations(limit=1000)}
     planted = time.time()
     detected = await detect(watched, control, cases)
@@ -106,6 +108,13 @@ async def test_planted_faults_are_told(
     assert [
         each for each in told if each.kind not in kinds(cases) and not of_before(watched.reader, each, planted)
     ] == []
+
+
+def limited(case: Case) -> Case:
+    """The case as it is planted together with others."""
+    if case.fault not in ON_THE_WEBHOOK:
+        return case
+    return replace(case, parameters={**case.parameters, "routes": "webhook"})
 
 
 def of_before(reader: Reader, violation: StoredViolation, planted: float) -> bool:
