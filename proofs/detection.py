@@ -215,10 +215,9 @@ def parts_of(text: str) -> dict[str, str]:
 
 async def write(names: Sequence[str], sizes: Sizes) -> int:
     """Run these parts and put each into docs/detection.md; the number of reports that were false or missing."""
-    wrong = 0
+    wrong, begun_at = 0, commit()
     for name in names:
         print(f"running {name}", file=sys.stderr)
-        begun_at = commit()
         text, failed = await PARTS[name].run(sizes)
         wrong += failed
         parts = parts_of(PAGE.read_text(encoding="utf-8"))
