@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 DURATION ?=
+PARTS  ?=
 PYTEST_WORKERS ?= 3
 # More than cores: most of the time a system test waits for servers.
 SYSTEM_WORKERS ?= 3
@@ -65,7 +66,7 @@ system: $(VENV)/.dev tools
 
 # Long runs whose pages are checked in; `make test` has a short form of each.
 detection: $(VENV)/.dev tools
-	$(BIN)/python -m proofs.detection
+	$(BIN)/python -m proofs.detection $(PARTS)
 
 chaos: $(VENV)/.dev
 	$(BIN)/python -m proofs.chaos

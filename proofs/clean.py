@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prober.demo.process import Owner
-from prober.demo.stack import Stack
+from prober.demo.stack import DEFAULT_CONTRACT, Stack
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.record import Kind
 from prober.outcome import ProbeName
@@ -39,6 +39,7 @@ ROUGH: Mapping[str, Any] = {
     "reset": {"share": 0.01, "when": "answer"},
     "stall": {"share": 0.01, "when": "answer"},
 }
+KILLED = (ProbeName.DATABASE, ProbeName.REDIS)
 LONG = 7200.0
 
 
@@ -54,6 +55,8 @@ class CleanRun:
     violations: list[str]
     lost: int
     leftovers: float
+    kills: int  # of a service, by the run itself
+    outages: int  # that the prober told of the services that were killed
     seconds: float
 
     @property
@@ -62,11 +65,12 @@ class CleanRun:
         return len(self.violations) + self.lost
 
 
-def stack_of(owner: Owner, *, proxied: bool) -> Stack:
+def stack_of(owner: Owner, *, proxied: bool, contract: str = DEFAULT_CONTRACT) -> Stack:
     """A stack whose rate limit and caps are no hindrance."""
     return Stack(
         owner=owner,
         directory=owner.directory,
+        contract=contract,
         probes=PROBES,
         target_settings={"rate_limit": {"requests": 100_000}},
         target_config={"rate_limit": "100000/1m"},
@@ -75,19 +79,19 @@ def stack_of(owner: Owner, *, proxied: bool) -> Stack:
     )
 
 
-async def clean_run(races: int, webhooks: int, *, rough: bool = False, crashes: bool = False) -> CleanRun:
-    """Run until so many races and webhooks are made: plain, over a rough way, or with each service killed."""
+async def clean_run(
+    races: int, webhooks: int, *, contract: str = DEFAULT_CONTRACT, rough: bool = False, kills: int = 0
+) -> CleanRun:
+    """Run until so many races and webhooks are made: plain, over a rough way, or with so many kills on the way."""
     async with Owner() as owner:
-        stack = stack_of(owner, proxied=rough)
+        stack = stack_of(owner, proxied=rough, contract=contract)
         await stack.start_services()
         if rough:
             await stack.proxy.set(**ROUGH)
         began = time.monotonic()
         await stack.start_watcher()
         watched = Watched(stack)
-
-        if crashes:
-            await _crash_each(watched, races // 3)
+        await _crash(watched, kills, races // (kills + 1))
 
         async def enough() -> bool:
             scrape = await watched.scrape()
@@ -109,18 +113,21 @@ async def clean_run(races: int, webhooks: int, *, rough: bool = False, crashes: 
             violations=[f"{v.id}: {v.sentence}" for v in watched.reader.violations(limit=100)],
             lost=int(scrape.total("whatsapp_webhook_lost_total")),
             leftovers=scrape.total("prober_synthetic_leftovers"),
+            kills=kills,
+            outages=sum(outage.probe in KILLED for outage in watched.reader.outages(limit=1000)),
             seconds=time.monotonic() - began,
         )
 
 
-async def _crash_each(watched: Watched, races: int) -> None:
-    """Kill PostgreSQL after so many races, and Redis after as many more; each has an outage and is back."""
-    stack = watched.stack
-    for probe, server in ((ProbeName.DATABASE, stack.postgres), (ProbeName.REDIS, stack.redis)):
+async def _crash(watched: Watched, kills: int, races: int) -> None:
+    """So often, PostgreSQL and Redis in turn: kill it after so many races, wait for its outage, start it again."""
+    servers = {ProbeName.DATABASE: watched.stack.postgres, ProbeName.REDIS: watched.stack.redis}
+    for kill in range(kills):
+        probe = KILLED[kill % len(KILLED)]
         await watched.grows("vendor_routing_race_outcomes_total", by=races, timeout=LONG)
-        server.kill()
+        servers[probe].kill()
         await watched.becomes("prober_outage", lambda value: value == 1, probe=probe)
-        await server.start()
+        await servers[probe].start()
         await watched.becomes("prober_outage", lambda value: value == 0, probe=probe)
 
 

@@ -1,8 +1,9 @@
-"""Plants one fault, waits until it is told, withdraws it, and waits until all is well again."""
+"""Plants faults, waits until each is told, withdraws them, and waits until all is well again."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prober.demo.target.control_client import ControlClient
@@ -22,28 +23,38 @@ class Detected:
     evidence: str
 
 
-async def detect(watched: Watched, control: ControlClient, case: Case) -> Detected:
-    """One fault from its planting to a clean target; AssertionError where it is not told or has no evidence."""
+async def detect(watched: Watched, control: ControlClient, cases: Sequence[Case]) -> list[Detected]:
+    """Faults that do not hide one another, from their planting to a clean target, in the order of the cases.
+
+    AssertionError where one is not told or has no evidence.
+    """
     before = await watched.scrape()
     planted = time.monotonic()
-    if case.needs_down == "redis":
+    redis_down = any(case.needs_down == "redis" for case in cases)
+    if redis_down:
         watched.stack.redis.kill()
-    await control.plant(case.fault, **dict(case.parameters))
+    for case in cases:
+        await control.plant(case.fault, **dict(case.parameters))
+    seconds: dict[str, float] = {}
 
     async def told() -> bool:
-        return case.sign.seen(before, await watched.scrape())
+        now = await watched.scrape()
+        for case in cases:
+            if case.fault not in seconds and case.sign.seen(before, now):
+                seconds[case.fault] = time.monotonic() - planted
+        return len(seconds) == len(cases)
 
-    await until(f"{case.fault} to be told by {case.sign}", told, TOLD_WITHIN)
-    seconds = time.monotonic() - planted
+    await until("; ".join(f"{case.fault} to be told by {case.sign}" for case in cases), told, TOLD_WITHIN)
 
     async def kept() -> bool:
-        return bool(case.evidence(watched.reader))
+        return all(case.evidence(watched.reader) for case in cases)
 
-    await until(f"the evidence of {case.fault} in the journal", kept)
-    evidence = case.evidence(watched.reader)
-    await control.remove(case.fault)
-    if case.needs_down == "redis":
+    await until(f"the evidence of {', '.join(case.fault for case in cases)} in the journal", kept)
+    found = [Detected(case, seconds[case.fault], case.evidence(watched.reader)) for case in cases]
+    for case in cases:
+        await control.remove(case.fault)
+    if redis_down:
         await watched.stack.redis.start()
         await watched.becomes("prober_outage", lambda value: value == 0, probe="redis")
     await watched.clean_again()
-    return Detected(case, seconds, evidence)
+    return found

@@ -20,9 +20,14 @@ def commit() -> str:
 
 def head(title: str, command: str, what: str) -> str:
     """The beginning of a page."""
+    return f"# {title}\n\n{what}\n\n{ran(commit(), command)}\n"
+
+
+def ran(of: str, command: str) -> str:
+    """When, at which commit and where this command measured."""
     return (
-        f"# {title}\n\n{what}\n\nWritten by `{command}` on {time.strftime('%Y-%m-%d')} at commit {commit()}, "
-        f"Python {platform.python_version()}, {os.cpu_count()} cores.\n"
+        f"Written by `{command}` on {time.strftime('%Y-%m-%d')} at commit {of}, "
+        f"Python {platform.python_version()}, {os.cpu_count()} cores."
     )
 
 

@@ -19,12 +19,13 @@ from prober.demo.stack import Stack
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.faults import FaultName
 from prober.demo.target.record import Kind
-from prober.gate import Permit
+from prober.gate import Gate, Permit
 from prober.outcome import Ask, Claim, ProbeName, RaceOutcome
 from prober.probes.base import Run, Unrestricted
 from prober.probes.race import RaceProbe
 from prober.probes.synthetic import Mark, new_run_id
 from prober.probes.witness import Witness
+from prober.result import RaceResult
 from tests.system.daemon_stack import WIDE_CAP
 
 TIMEOUT = 10.0
@@ -100,51 +101,55 @@ async def measure(vendors: int, races: int, *, way: Mapping[str, Any] | None = N
         await stack.start_services()
         if way is not None:
             await stack.proxy.set(**way)
-        config = load_config(stack.config_file, {})
-        contract = load_contract(config, stack.directory)
-        assembled = assemble(config, contract, Intentions(webhook=_nothing, order=_nothing), Unrestricted())
-        assert assembled.witness is not None
-        probe = next(w.probe for w in assembled.watched if w.probe.name is ProbeName.RACE)
-        assert isinstance(probe, RaceProbe)
-        mark = Mark(config.instance)
-        naive = Naive(contract.race, mark, config.target.url, assembled.witness, mark.vendors(vendors))
-        ours = free = others = 0
-        our_routings: list[str] = []
-        their_routings: list[str] = []
-        async with ControlClient(stack.target.control_url) as control:
-            await control.plant(FaultName.DOUBLE_ACCEPT_RARE)
-            for _ in range(races):
-                started = now()
-                permit = await assembled.gate.permit(probe.demand, patience=PATIENCE)
-                assert isinstance(permit, Permit)
-                run = Run(id=new_run_id(started.wall), started=started, timeout=TIMEOUT, permit=permit)
-                try:
-                    result = await probe.run(run)
-                finally:
-                    permit.close()
-                ours += result.race_outcome is RaceOutcome.MULTIPLE_WINNERS
-                told = [a.claim for a in result.history.asked(Ask.RACE)]
-                free += told.count(Claim.WON) > 1
-                our_routings.append(result.routing_id)
-                await asyncio.sleep(PAUSE)
-                run_id = new_run_id(now().wall)
-                others += await naive.race(run_id)
-                their_routings.append(mark.routing(run_id))
-                await asyncio.sleep(PAUSE)
-            decisions = await control.record(Kind.DECISION)
-        await assembled.close()
-        windows = [d["window"] for d in decisions if d["window"]]
-        return Caught(
-            vendors=vendors,
-            way="direct" if way is None else "20 ± 5 ms",
-            races=races,
-            ours=ours,
-            free=free,
-            naive=others,
-            window=statistics.median(windows),
-            our_spread=_spread(decisions, our_routings, vendors),
-            naive_spread=_spread(decisions, their_routings, vendors),
-        )
+        return await measure_on(stack, races, way="direct" if way is None else "20 ± 5 ms")
+
+
+async def measure_on(stack: Stack, races: int, *, way: str = "direct") -> Caught:
+    """The same on services that run, with as many vendors as the stack's config says; the fault is gone again."""
+    config = load_config(stack.config_file, {})
+    contract = load_contract(config, stack.directory)
+    assembled = assemble(config, contract, Intentions(webhook=_nothing, order=_nothing), Unrestricted())
+    assert assembled.witness is not None
+    probe = next(w.probe for w in assembled.watched if w.probe.name is ProbeName.RACE)
+    assert isinstance(probe, RaceProbe)
+    mark, vendors = Mark(config.instance), config.probes.race.vendors
+    naive = Naive(contract.race, mark, config.target.url, assembled.witness, mark.vendors(vendors))
+    others = 0
+    results: list[RaceResult] = []
+    their_routings: list[str] = []
+    async with ControlClient(stack.target.control_url) as control:
+        await control.plant(FaultName.DOUBLE_ACCEPT_RARE)
+        for _ in range(races):
+            results.append(await _our_race(assembled.gate, probe))
+            await asyncio.sleep(PAUSE)
+            run_id = new_run_id(now().wall)
+            others += await naive.race(run_id)
+            their_routings.append(mark.routing(run_id))
+            await asyncio.sleep(PAUSE)
+        await control.remove(FaultName.DOUBLE_ACCEPT_RARE)
+        decisions = await control.record(Kind.DECISION)
+    await assembled.close()
+    return Caught(
+        vendors=vendors,
+        way=way,
+        races=races,
+        ours=sum(result.race_outcome is RaceOutcome.MULTIPLE_WINNERS for result in results),
+        free=sum([a.claim for a in r.history.asked(Ask.RACE)].count(Claim.WON) > 1 for r in results),
+        naive=others,
+        window=statistics.median(d["window"] for d in decisions if d["window"]),
+        our_spread=_spread(decisions, [result.routing_id for result in results], vendors),
+        naive_spread=_spread(decisions, their_routings, vendors),
+    )
+
+
+async def _our_race(gate: Gate, probe: RaceProbe) -> RaceResult:
+    started = now()
+    permit = await gate.permit(probe.demand, patience=PATIENCE)
+    assert isinstance(permit, Permit)
+    try:
+        return await probe.run(Run(id=new_run_id(started.wall), started=started, timeout=TIMEOUT, permit=permit))
+    finally:
+        permit.close()
 
 
 def _spread(decisions: Sequence[Mapping[str, Any]], routings: Sequence[str], vendors: int) -> float:

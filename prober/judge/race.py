@@ -14,8 +14,9 @@ from prober.outcome import Ask, Claim, RaceOutcome
 from prober.result import RaceHistory, RaceRows, VendorAnswer
 
 DEFINITE = frozenset({Claim.WON, Claim.LOST, Claim.ALREADY_WON, Claim.REFUSED})
-# Refusals that say that the vendor has not won; a 401 or 403 says that we may not ask.
-DENIALS = frozenset({400, 404, 409, 410, 422})
+# Refusals that say that the vendor has not won. A 401 or 403 says that we may not ask, and a 404 may come from a
+# gateway or an instance that has no such route, in the middle of a roll-out, and knows nothing of the race.
+DENIALS = frozenset({400, 409, 410, 422})
 _WINNING = frozenset({Claim.WON, Claim.ALREADY_WON})
 
 

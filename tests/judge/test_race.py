@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prober.judge.race import agrees, judge_race
@@ -154,7 +154,10 @@ AFTERWARDS = [
     ("again, the same", won_by_a(ask(AGAIN, "a", ALREADY)), ONE),
     ("again, won as the guide has it", won_by_a(ask(AGAIN, "a", WON)), ONE),
     ("again, denied", won_by_a(ask(AGAIN, "a", LOST)), STUBBORN),
-    ("again, no such routing", won_by_a(ask(AGAIN, "a", REFUSED, 404)), STUBBORN),
+    ("again, a conflict", won_by_a(ask(AGAIN, "a", REFUSED, 409)), STUBBORN),
+    ("again, no such routing", won_by_a(ask(AGAIN, "a", REFUSED, 400)), STUBBORN),
+    ("again, perhaps no such route", won_by_a(ask(AGAIN, "a", REFUSED, 404)), ONE),
+    ("again and late, no such route", won_by_a(ask(AGAIN, "a", REFUSED, 404), ask(LATE, "z", REFUSED, 404)), ONE),
     ("again, not allowed to ask", won_by_a(ask(AGAIN, "a", REFUSED, 403)), ONE),
     ("again, no answer", won_by_a(ask(AGAIN, "a", SILENT)), ONE),
     ("again, limited", won_by_a(ask(AGAIN, "a", LIMITED)), ONE),
@@ -233,6 +236,8 @@ class Model:
 
 
 lossy = st.sampled_from([None, None, None, SILENT, FAILED, Claim.UNREADABLE, LIMITED])
+# What never reaches the target: silence, and what others answer in its place, as one without such a route does.
+astray = st.sampled_from([(SILENT, 0), (LIMITED, 429), (FAILED, 502), (REFUSED, 404), (REFUSED, 403)])
 
 
 @st.composite
@@ -242,29 +247,28 @@ def histories(draw: st.DrawFn, defect: Defect, *, reliable: bool) -> RaceHistory
     contenders = "abcdefgh"[: draw(st.integers(2, 8))]
     told: dict[str, VendorAnswer] = {}
 
-    def through(claim: Claim) -> Claim:
-        return claim if reliable else draw(lossy) or claim
+    def asked(of: Model, kind: Ask, vendor: str) -> VendorAnswer:
+        if reliable:
+            return ask(kind, vendor, of.accept(vendor, kind))
+        if draw(st.booleans()):
+            claim = of.accept(vendor, kind)
+            return ask(kind, vendor, draw(lossy) or claim)
+        return ask(kind, vendor, *draw(astray))
 
     for vendor in draw(st.permutations(contenders)):
-        if reliable or draw(st.booleans()):
-            told[vendor] = ask(Ask.RACE, vendor, through(model.accept(vendor, Ask.RACE)))
-        else:  # it never reached the target
-            told[vendor] = ask(Ask.RACE, vendor, draw(st.sampled_from([SILENT, LIMITED, FAILED])))
+        told[vendor] = asked(model, Ask.RACE, vendor)
     asked_race = tuple(told[vendor] for vendor in contenders)
     witnessed = reliable or draw(st.booleans())
     seen = model.rows() if witnessed else None
     if seen is None or judge_race(RaceHistory(answers=asked_race, rows=seen)).outcome is not ONE:
         return RaceHistory(answers=asked_race, rows=seen)
     winner = str(seen.locked_vendor)
-    later = [
-        ask(AGAIN, winner, through(model.accept(winner, AGAIN))),
-        ask(LATE, "z", through(model.accept("z", LATE))),
-    ]
+    later = [asked(model, AGAIN, winner), asked(model, LATE, "z")]
     after = model.rows() if reliable or draw(st.booleans()) else None
     if defect is not SPLIT:
         second.lock = winner  # one lock for the whole order
     other = next(vendor for vendor in contenders if vendor != winner)
-    later.append(ask(SECOND, other, through(second.accept(other, SECOND))))
+    later.append(asked(second, SECOND, other))
     of_second = rows(second.lock if defect is SPLIT else None, *second.accepted)
     return RaceHistory(
         answers=(*asked_race, *later),
@@ -274,6 +278,7 @@ def histories(draw: st.DrawFn, defect: Defect, *, reliable: bool) -> RaceHistory
     )
 
 
+@settings(max_examples=1000)
 @given(histories(None, reliable=False))
 def test_a_correct_model_never_convicts(history: RaceHistory) -> None:
     verdict = judge_race(history)

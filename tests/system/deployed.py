@@ -5,6 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+
+from prober.demo.stack import Stack
 
 PAGE = Path(__file__).parents[2] / "docs" / "deploying.md"
 PASSWORD = "change-me"  # as the page has it
@@ -64,3 +69,25 @@ def acl_rules(name: str) -> list[str]:
     words = block(name).split()
     assert words[:5] == ["ACL", "SETUSER", "prober", "on", f">{PASSWORD}"]
     return words[5:]
+
+
+async def grant_least_privilege(stack: Stack) -> None:
+    """Make the role and the Redis user of the page on the servers of a stack; PUBLIC may do nothing there."""
+    await stack.postgres.execute(
+        "REVOKE ALL ON DATABASE orders FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM PUBLIC", "orders"
+    )
+    await stack.postgres.execute(block("grants"), "orders")
+    client = stack.redis.client()
+    await set_user(client, acl_rules("redis-acl-6"))
+    await client.aclose()
+
+
+async def set_user(client: Redis, rules: list[str]) -> None:
+    """Give the Redis user exactly these rules."""
+    await client.execute_command("ACL", "SETUSER", "prober", "reset", "on", f">{PASSWORD}", *rules)  # type: ignore[no-untyped-call]
+
+
+def log_in(document: dict[str, Any], stack: Stack) -> None:
+    """Have a config of this stack log in as that role and that user."""
+    document["probes"]["database"]["dsn"] = stack.postgres.dsn("prober", "orders", PASSWORD)
+    document["probes"]["redis"]["url"] = stack.redis.url("prober", PASSWORD)

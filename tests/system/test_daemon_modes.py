@@ -1,15 +1,20 @@
-"""The daemon in its other shapes: without side effects, through a pooler, and with hardly anything enabled."""
+"""The daemon in its other shapes: without side effects, through a pooler, and with hardly anything enabled.
+
+All of it with the least-privilege database role and the Redis user of docs/deploying.md.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from prober.config.load import load_config
-from prober.daemon.assembly import database_addresses, load_contract
+from prober.daemon.assembly import load_contract
 from prober.demo import pgbouncer
 from prober.demo.pgbouncer import PgBouncer
 from prober.demo.process import Owner
@@ -17,8 +22,19 @@ from prober.demo.stack import Stack
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.record import Kind
 from prober.demo.watcher import Watcher
+from prober.probes.database_session import DatabaseAddress
+from prober.publish.journal.reader import Reader
 from prober.setup import set_up
-from tests.system.daemon_stack import change_config, config_of, fast_stack, no_trace, rows, watcher_on
+from tests.system.commanding import prober
+from tests.system.daemon_stack import (
+    change_config,
+    config_of,
+    fast_stack,
+    no_trace,
+    rows,
+    watcher_on,
+)
+from tests.system.deployed import PASSWORD, grant_least_privilege, log_in
 from tests.system.watching import Watched, parse, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -31,8 +47,9 @@ PROBES: dict[str, dict[str, Any]] = {
         "down_interval": "300ms",
         "processing_deadline": "3s",
     },
-    "race": {"interval": "1s", "timeout": "3s"},
+    "race": {"interval": "500ms", "timeout": "3s"},
 }
+LATE = 4.0  # seconds: beyond the deadline
 REQUESTS = "whatsapp_webhook_requests_total"
 
 
@@ -41,6 +58,8 @@ async def stack() -> AsyncIterator[Stack]:
     async with Owner() as owner:
         stack = fast_stack(owner, PROBES)
         await stack.start_services()
+        await grant_least_privilege(stack)
+        change_config(stack, lambda document: log_in(document, stack))
         yield stack
 
 
@@ -55,7 +74,7 @@ async def pooler(stack: Stack) -> PgBouncer | None:
     await pooler.start()
 
     def add(document: dict[str, Any]) -> None:
-        document["probes"]["database"]["pooled_dsn"] = pooler.dsn(dbname="orders")
+        document["probes"]["database"]["pooled_dsn"] = pooler.dsn("prober", "orders", PASSWORD)
 
     change_config(stack, add)
     return pooler
@@ -103,6 +122,44 @@ async def sids(watched: Watched) -> set[str]:
         await connection.close()
 
 
+async def test_with_the_least_privilege_right_and_wrong_are_told_apart(
+    watched: Watched, control: ControlClient
+) -> None:
+    assert (await watched.scrape()).value("db_connection_pool_usage") is not None
+    await told_apart(watched, watched.reader, control)
+
+
+async def told_apart(watched: Watched, reader: Reader, control: ControlClient) -> None:
+    """Races and messages as the target has them, and nothing false; then two planted faults, by their names."""
+    before = await watched.scrape()
+    await watched.grows("vendor_routing_race_outcomes_total", by=2, since=before, outcome="one_winner")
+    await watched.grows("whatsapp_webhook_settled_total", by=3, since=before, settlement="done")
+    decisions = await control.record(Kind.DECISION)
+    winner = {entry["routing"]: entry["vendor"] for entry in decisions if entry["verdict"] == "locked"}
+    races = reader.races("one_winner")
+    assert len(races) >= 2
+    assert [
+        race.sentence for race in races if not race.sentence.startswith(f"{winner[race.routing_id]} won")
+    ] == []
+    messages = [reader.webhook(entry["sid"]) for entry in await control.record(Kind.SKIPPED)]
+    assert sum(message is not None and message.settlement == "done" for message in messages) >= 3
+    assert reader.violations() == ()
+    await control.plant("double_accept")
+    await control.plant("late_processing", delay_seconds=LATE)
+    await watched.grows("vendor_routing_race_conditions_total", since=before, kind="multiple_winners")
+    await watched.grows("whatsapp_webhook_lost_total", since=before)
+    for fault in ("double_accept", "late_processing"):
+        await control.remove(fault)
+    removed = time.time()
+    await watched.grows("whatsapp_webhook_late_total", since=before)
+
+    async def all_corrected() -> bool:
+        return all((message.accepted_wall or removed) >= removed for message in reader.followed_webhooks())
+
+    await until("every late message to be found, and its rows removed", all_corrected)
+    assert {violation.kind for violation in reader.violations()} == {"multiple_winners", "lost_message"}
+
+
 async def test_the_way_through_the_pooler_has_an_outage_of_its_own(
     watched: Watched, pooler: PgBouncer | None
 ) -> None:
@@ -139,7 +196,7 @@ async def test_without_the_database_only_the_path_is_checked_and_a_forged_messag
     # One may have been claimed just before.
     assert later.total(REQUESTS, check="delivery") - down.total(REQUESTS, check="delivery") <= 1
     assert later.value("prober_outage", probe="webhook") == 0
-    assert later.total("whatsapp_webhook_violations_total") == 0
+    assert later.total("whatsapp_webhook_violations_total") == down.total("whatsapp_webhook_violations_total")
     await control.plant("forged_accepted")
     await watched.grows("whatsapp_webhook_violations_total", since=later, kind="forged_accepted")
     await control.remove("forged_accepted")
@@ -157,7 +214,9 @@ async def test_without_the_database_only_the_path_is_checked_and_a_forged_messag
     back = await watched.scrape()
     await watched.grows(REQUESTS, by=2, since=back, check="delivery", code="200")
     await watched.grows("whatsapp_webhook_settled_total", by=2, since=back, settlement="done")
-    assert (await watched.scrape()).total("whatsapp_webhook_lost_total") == 0
+    assert (await watched.scrape()).total("whatsapp_webhook_lost_total") == down.total(
+        "whatsapp_webhook_lost_total"
+    )
     assert watched.reader.outages("webhook") == ()
 
     # The target processed the forged messages when the database was back: what they left is ours to remove. A
@@ -205,6 +264,8 @@ async def test_a_daemon_with_one_probe(
     document = config_of(stack)
     for probe, section in document["probes"].items():
         section["enabled"] = probe == enabled
+    if enabled == "redis":  # the documented user may see the queues of the contract's own prefix alone
+        document["probes"]["redis"]["url"] = stack.redis.url()
     if enabled == "webhook":
         document["probes"]["webhook"] |= {"mode": "full", "from_number": "+999000000001"}
     document["target"] |= change
@@ -237,21 +298,22 @@ def _pooled(document: dict[str, Any]) -> bool:
 
 
 async def test_through_a_pooler_alone_what_cannot_be_seen_is_absent(
-    stack: Stack, pooler: PgBouncer | None, control: ControlClient
+    stack: Stack, watched: Watched, pooler: PgBouncer | None, control: ControlClient
 ) -> None:
     if pooler is None:
         pytest.skip("needs PgBouncer: apt-get install pgbouncer")
+    await watched.watcher.stop(timeout=40)
+    await nothing_is_left(stack, stack.config_file)
     document = config_of(stack)
     document["probes"]["database"] = {
         "pooled_dsn": document["probes"]["database"]["pooled_dsn"],
         "details_interval": "1s",
     }
     document["instance"] = "pooled-only"
-    document["probes"]["race"]["enabled"] = True
     await set_up_instance(stack, document["instance"])
     watcher = watcher_on(stack, document, "pooled-only")
     await watcher.start()
-    pooled = Watched(stack, watcher)
+    pooled, reader = Watched(stack, watcher), Reader(stack.directory / "pooled-only-data")
     try:
         await watcher.wait_complete()
         await pooled.clean_again()
@@ -266,19 +328,38 @@ async def test_through_a_pooler_alone_what_cannot_be_seen_is_absent(
         await pooled.becomes("prober_outage", lambda value: value == 1, probe="database_pooled")
         await stack.postgres.start()
         await pooled.becomes("prober_outage", lambda value: value == 0, probe="database_pooled")
-        await pooled.clean_again()
-        after = await pooled.scrape()
-        assert after.total("whatsapp_webhook_violations_total") == 0
-        assert after.total("vendor_routing_race_conditions_total") == 0
+        await told_apart(pooled, reader, control)
+        # What a killed one had under way is removed, by the same way and with the same rights.
+        watcher.kill()
+        await watcher.wait_gone()
+        said = await prober(stack.directory / "pooled-only.yaml", "cleanup", "--json")
+        assert (said.code, said.document["orders"]["left"]) == (0, []), said
+        await watcher.start()
+        await watcher.wait_complete()
     finally:
         await watcher.stop(timeout=40)
     assert watcher.returncode == 0
     no_trace(watcher)
+    await nothing_is_left(stack, stack.directory / "pooled-only.yaml")
+    assert {violation.kind for violation in reader.violations()} == {"multiple_winners", "lost_message"}
+
+
+async def nothing_is_left(stack: Stack, config_file: Path) -> None:
+    """Wait until a clean-up finds that nothing stays, and look for ourselves."""
+
+    async def cleaned() -> bool:
+        said = await prober(config_file, "cleanup", "--json")
+        assert said.code == 0, said.err
+        assert [said.document[kind]["not_known"] for kind in ("orders", "messages")] == [None, None]
+        return not any(said.document[kind]["left"] for kind in ("orders", "messages"))
+
+    await until("a clean-up after which nothing stays", cleaned)
+    assert not any((await rows(stack)).values())
+    assert await rows(stack, "prober.marks") == {"prober.marks": 0}
 
 
 async def set_up_instance(stack: Stack, instance: str) -> None:
-    """Make the fixtures of another instance, as `prober doctor --setup` does."""
+    """Make the fixtures of another instance, as `prober doctor --setup` does, as the tables' owner."""
     config = load_config(stack.config_file, {})
-    direct, _ = database_addresses(config.probes.database)
-    assert direct is not None
-    await set_up(direct, load_contract(config, stack.directory), instance, config.probes.race.vendors)
+    owner = DatabaseAddress(dsn=stack.postgres.dsn(dbname="orders"))
+    await set_up(owner, load_contract(config, stack.directory), instance, config.probes.race.vendors)

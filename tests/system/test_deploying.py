@@ -45,7 +45,17 @@ from prober.result import (
     WebhookResult,
 )
 from tests.system.daemon_stack import fast_stack, no_trace, nothing_of_ours, watcher_on
-from tests.system.deployed import PASSWORD, Grant, acl_rules, block, code_after, grants_in
+from tests.system.deployed import (
+    PASSWORD,
+    Grant,
+    acl_rules,
+    block,
+    code_after,
+    grant_least_privilege,
+    grants_in,
+    log_in,
+    set_user,
+)
 from tests.system.test_probe_tls import make_certificate
 from tests.system.watching import Watched
 
@@ -60,25 +70,14 @@ async def stack() -> AsyncIterator[Stack]:
     async with Owner() as owner:
         stack = fast_stack(owner, {"race": {"interval": "1s"}})
         await stack.start_services()
-        await stack.postgres.execute(
-            "REVOKE ALL ON DATABASE orders FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM PUBLIC", "orders"
-        )
-        await stack.postgres.execute(block("grants"), "orders")
-        client = stack.redis.client()
-        await set_user(client, acl_rules("redis-acl-6"))
-        await client.aclose()
+        await grant_least_privilege(stack)
         yield stack
-
-
-async def set_user(client: Redis, rules: list[str]) -> None:
-    await client.execute_command("ACL", "SETUSER", "prober", "reset", "on", f">{PASSWORD}", *rules)  # type: ignore[no-untyped-call]
 
 
 def document_of(stack: Stack, mode: Mode) -> dict[str, Any]:
     """The stack's config with the least privileges."""
     document: dict[str, Any] = yaml.safe_load(stack.config_file.read_text())
-    document["probes"]["database"]["dsn"] = stack.postgres.dsn("prober", "orders", PASSWORD)
-    document["probes"]["redis"]["url"] = stack.redis.url("prober", PASSWORD)
+    log_in(document, stack)
     document["probes"]["webhook"] |= {"mode": mode.value, "from_number": FROM_NUMBER}
     # Without an outage of its own a test would wait for it.
     document["target"]["app_role"] = "postgres"
