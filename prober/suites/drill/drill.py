@@ -109,7 +109,8 @@ class Drill:
                 raise CouldNotRunError("what an earlier drill broke is not undone; nothing more is broken before")
             yield guardian
         except (FaultError, LedgerError) as error:
-            raise CouldNotRunError(str(error)) from None
+            gone = "" if self._vanishing is None else self._vanishing.gone
+            raise CouldNotRunError(f"{gone}; {error}" if gone else str(error)) from None
         finally:
             # Cancelled, it is left with what stands: it undoes that, whether we are there or not.
             await guardian.dismiss()
