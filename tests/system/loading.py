@@ -1,4 +1,4 @@
-"""What the tests of `prober load` share: a run and its results, one under way, another config, the target's record."""
+"""What the tests of `prober load` share: a run and its results, one under way, another config, a record."""
 
 from __future__ import annotations
 
