@@ -156,8 +156,8 @@ def chapter(found: Sequence[Told], before: str) -> str:
     part = f", {len(found)} of the {len(rows)} cases in this run" if len(found) < len(rows) else ""
     return (
         f"Written by `make alerting` on {time.strftime('%Y-%m-%d')} at commit {commit()}{part}. Prometheus "
-        f"scrapes and evaluates every {INTERVAL:g} s, routes as in `alerts/alertmanager.yml`; each case on a stack of "
-        "its own that had been watched for less than a minute, so windows of hours hold minutes. "
+        f"scrapes and evaluates every {INTERVAL:g} s, routes as in `alerts/alertmanager.yml`; each case on a "
+        "stack of its own that had been watched for less than a minute, so windows of hours hold minutes. "
         f"Probes: {intervals}, rarer checks 10s, processing deadline 10s.\n\n"
         "*Pages* and *tickets*: seconds from the breaking to the notification, the intervals of the probes among "
         "them. *After the verdict*: from the verdict on a violation, or from the first failed probe of an outage. "

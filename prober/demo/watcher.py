@@ -39,6 +39,7 @@ class Watcher(Server):
         self._config = config
         self._host = HOST if listen is None else listen.host
         self.environment: dict[str, str] = dict(environment or {})
+        self.python = Path(sys.executable)  # the one with the packages it runs with
 
     @property
     def url(self) -> str:
@@ -78,7 +79,7 @@ class Watcher(Server):
             "/usr/bin/env",
             f"PROBER_LISTEN={Address(self._host, self.port)}",
             *(f"{name}={value}" for name, value in self.environment.items()),
-            sys.executable,
+            self.python,
             "-m",
             "prober",
             "run",

@@ -124,7 +124,7 @@ async def test_all_of_it_is_reached_by_the_keyboard(watched: Watched, browser: B
         assert await shown.page.evaluate(inside)
         # One step: between two of them the section may be exchanged, and the first link be another.
         where = await shown.page.evaluate(
-            "() => { const link = document.querySelector('#races a'); link.focus(); return link.getAttribute('href') }"
+            "() => { const a = document.querySelector('#races a'); a.focus(); return a.getAttribute('href') }"
         )
         # The section is exchanged under the focus, which stays on the same link while that is listed.
         heard = await shown.page.evaluate("page.heard")

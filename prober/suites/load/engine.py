@@ -205,7 +205,8 @@ class Engine:
             lane.ordinal_next, lane.request = self._supply.take()
         if self._phase is _Phase.WARMING and lane.index not in self._warmed:
             self._warmed.add(lane.index)
-            self._send(lane, monotonic())
+            now = monotonic()
+            self._send(lane, now, now)
         else:
             self._free(lane)
 
@@ -232,14 +233,14 @@ class Engine:
 
     # What a lane does once it is free.
 
-    def _send(self, lane: Lane, started: float) -> None:
+    def _send(self, lane: Lane, started: float, now: float) -> None:
         request = lane.request
         if not request:
             self._starve(lane, started)
             return
         lane.ordinal = lane.ordinal_next
         self._slot.sent += 1
-        lane.send(request, started, monotonic())
+        lane.send(request, started, now)
         # The next one is made while this one is on its way, so that it costs no latency.
         lane.ordinal_next, lane.request = self._supply.take()
 
@@ -257,12 +258,13 @@ class Engine:
         self._changed.set()
 
     def _go_on(self, lane: Lane) -> None:
-        self._send(lane, monotonic())
+        now = monotonic()
+        self._send(lane, now, now)
 
     def _take_waiting(self, lane: Lane) -> None:
         self._drop_overdue()
         if self._waiting:
-            self._send(lane, self._waiting.popleft())
+            self._send(lane, self._waiting.popleft(), monotonic())
         else:
             self._idle.append(lane)
 
@@ -287,7 +289,7 @@ class Engine:
             self._due_next = due_at(self._began, self._count, rate)
             self.tally.late.append(micros(now - due))
             if self._idle:
-                self._send(self._idle.popleft(), due)
+                self._send(self._idle.popleft(), due, now)
             else:
                 self._waiting.append(due)
         self._drop_overdue()

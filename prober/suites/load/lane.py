@@ -8,6 +8,8 @@ more, from the same bytes, by the strict parser, so both say the same of the sam
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Callable
 from time import monotonic
 from typing import Protocol, cast
 
@@ -50,8 +52,10 @@ class Lane(asyncio.Protocol):
         "_complete",
         "_extra",
         "_feed",
+        "_file",
         "_in_body",
         "_keep_alive",
+        "_known",
         "_looked_at",
         "_owner",
         "_parser",
@@ -81,6 +85,7 @@ class Lane(asyncio.Protocol):
         self._in_body = False
         self._looked_at = False
         self._keep_alive = False
+        self._known = b""  # the last answer, if it was whole in one piece and the connection goes on
         self.active = False
         self.open = False
         self.ordinal = 0
@@ -112,7 +117,10 @@ class Lane(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection."""
         self._transport = cast(asyncio.Transport, transport)
-        self._write = self._transport.write
+        self._write: Callable[[bytes], None] = self._transport.write
+        if transport.get_extra_info("ssl_object") is None:
+            self._file = transport.get_extra_info("socket").fileno()
+            self._write = self._write_at_once
         self.open = True
 
     def data_received(self, data: bytes) -> None:
@@ -121,6 +129,11 @@ class Lane(asyncio.Protocol):
         if not self.active:
             self._unasked()
             return
+        if data == self._known:  # the same bytes mean the same
+            self.active = False
+            self._owner.answered(self, now)
+            return
+        self._known = b""
         if not self._size and not data.startswith(b"HTTP/1."):
             self._read_strictly(data, now, at_end=False)
             return
@@ -139,6 +152,8 @@ class Lane(asyncio.Protocol):
             self._chunks.clear()
             self._size = 0
             self._looked_at = False
+        elif self._keep_alive:
+            self._known = data
         self.active = False
         if not self._keep_alive:
             self.open = False
@@ -171,6 +186,18 @@ class Lane(asyncio.Protocol):
         if self._size > _MOST or (self._in_body and not self._looked_at):
             self._looked_at = self._in_body
             self._read_strictly(b"", now, at_end=False)
+
+    def _write_at_once(self, request: bytes) -> None:
+        """Write now. The loop would write only once it has read the answers of all other lanes, which with
+        hundreds of them is milliseconds of ours in what is measured."""
+        if self._transport.is_closing():  # the file could be another connection's already
+            return
+        try:
+            written = os.write(self._file, request)
+        except OSError:  # full or gone: the transport knows what to do
+            written = 0
+        if written != len(request):
+            self._transport.write(request[written:])
 
     def _unasked(self) -> None:
         """Bytes on an idle connection: what comes next could not be told from an answer."""

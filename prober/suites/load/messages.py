@@ -119,7 +119,7 @@ class Composer:
         self.ids = ids
         sample = self._ordinal_of_its_own(sender, ids)
         written = f"{sample:0{DIGITS}d}".encode()
-        self._sign = _Signer(sender, ids, sample)
+        self._sign = _Signer(sender, ids, sample).sign
         request = sender.request(ids, sample)
         before, signature, after = request.partition(self._sign(written))
         self._before = before
@@ -169,7 +169,7 @@ class _Signer:
         self._outer = hashlib.sha1(bytes(each ^ 0x5C for each in key), usedforsecurity=False)
         self._parts = [b"", *rest] if rest else [b""]
 
-    def __call__(self, written: bytes) -> bytes:
+    def sign(self, written: bytes) -> bytes:
         """The signature of the message with this ordinal."""
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(written.join(self._parts))
