@@ -143,6 +143,33 @@ async def test_a_database_drill_counts_its_own_rollbacks(stack: Stack) -> None:
     await nothing_left(stack)
 
 
+@pytest.mark.parametrize("words", [("redis", "crash"), ("db", "slow")], ids=["redis", "db"])
+async def test_claimed_messages_have_no_side_effect_whatever_is_broken(
+    stack: Stack, words: tuple[str, str]
+) -> None:
+    original = stack.config_file.read_text(encoding="utf-8")
+    change_config(stack, lambda document: document["probes"]["webhook"].update(mode="no_side_effects"))
+    try:
+        results, detail = complete(await drilled(stack.config_file, *words, *SHORT))
+    finally:
+        stack.config_file.write_text(original, encoding="utf-8")
+    assert detail.followed is not None
+    assert detail.followed.accepted > 30
+    record = await recorded(stack, results.run_id)
+    assert record.received
+    assert not record.processed
+    # Neither later, by a job that finds its claim gone.
+    assert (await rows(stack, "whatsapp_messages"))["whatsapp_messages"] == 0
+    judged = {row.measure: row for row in results.judgement.breaking_points}
+    if words[0] == "redis":
+        for measure in (Measure.ERROR_RATE, Measure.BACKLOG):
+            assert judged[measure].verdict is None
+            assert "claimed, and end before the target queues anything" in (judged[measure].why_not or "")
+    else:
+        assert judged[Measure.SUCCESS_DURING].verdict is not None
+    await nothing_left(stack)
+
+
 async def test_nothing_is_broken_where_nothing_works(stack: Stack) -> None:
     original = stack.config_file.read_text(encoding="utf-8")
     change_config(stack, lambda document: document["target"].update(auth_token="0" * 32))

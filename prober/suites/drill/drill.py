@@ -21,7 +21,7 @@ from prober.faults.driver import FaultError
 from prober.faults.guardian import Guardian
 from prober.faults.ledger import Ledger, LedgerError
 from prober.faults.undoing import undo_standing
-from prober.outcome import Ending, Service
+from prober.outcome import Ending, Mode, Service
 from prober.probes.marks import Marks
 from prober.probes.synthetic import NOBODYS_NUMBER, Mark
 from prober.probes.witness import Witness
@@ -284,6 +284,18 @@ class Drill:
         await parts.traffic.finished()
         return end
 
+    async def _settled_claims(self, traffic: Traffic) -> bool:
+        """Wait until the target can look for no claim any more; False where somebody wants it to end before.
+
+        A message whose claim has gone is a new one, with all its effects.
+        """
+        last = max((sent.answered for sent in traffic.sent), default=-math.inf)
+        left = last + self._config.probes.webhook.processing_deadline - time.monotonic()
+        if left <= 0:
+            return True
+        self._telling.say(f"leaving the claims of its messages for {left:.1f} s more, until none can be processed")
+        return not await self._session.stop.wait(left)
+
     async def _timeline(self, parts: Parts, breaking: Breaking, chosen: Sequence[Chosen]) -> None:
         """Before, under the fault, after: each as long as wanted, unless somebody wants it to end."""
         times, scenario = self._times, self._scenario
@@ -379,6 +391,10 @@ class Drill:
     async def _clean(self, parts: Parts, witness: Witness, ledger: MessageLedger) -> None:
         """Remove every row of ours; where one may still come, the ledger stays for a later sweep."""
         mode = self._config.probes.webhook.mode
+        if mode is Mode.NO_SIDE_EFFECTS and not await self._settled_claims(parts.traffic):
+            ledger.close()
+            self._notes.append("its claims stay for now; a daemon, or `prober cleanup`, removes them later")
+            return
         rows = Rows(self._contract.webhook, witness, self._ids, mode, self._from_number)
         removal = await remove_rows(rows, parts.traffic.prepared)
         certain = parts.following.all_known and all(sent.code is not None for sent in parts.traffic.sent)
