@@ -150,6 +150,7 @@ async def test_a_database_drill_counts_its_own_rollbacks(stack: Stack) -> None:
 async def test_claimed_messages_have_no_side_effect_whatever_is_broken(
     stack: Stack, words: tuple[str, str]
 ) -> None:
+    await nothing_left(stack)
     original = stack.config_file.read_text(encoding="utf-8")
     change_config(stack, lambda document: document["probes"]["webhook"].update(mode="no_side_effects"))
     try:
