@@ -242,8 +242,8 @@ class Ordering(StrEnum):
 
     WORKS = "works"
     WRONG = "wrong"  # it answers, and a violation is open
-    TROUBLE = "trouble"  # something that it needs is down
-    BROKEN = "broken"  # the webhook path is down
+    TROUBLE = "trouble"  # something that it needs is down, or the last race had no answer
+    BROKEN = "broken"  # the webhook path is down, or no vendor can accept
     UNKNOWN = "unknown"
 
 

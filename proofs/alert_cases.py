@@ -184,6 +184,7 @@ CASES: tuple[Case, ...] = (
         name="late_processing, 15 s",
         act=planted(FaultName.LATE_PROCESSING, delay_seconds=15),
         pages=_names("MessageLost"),
+        tickets=_names("MessagesLate"),
         since="violation",
     ),
     Case(

@@ -38,7 +38,11 @@ ADDRESSES = (
         "What the prober knows now",
         "The last run of each probe, outages under way and the last that ended, what pages, the win rate while it "
         "is fresh, losses, suites, who writes and what holds writes back. `prober status` and the page at `/` are "
-        "made of it. A run that is `stale` says nothing of now; a probe that has not run is null.",
+        "made of it. A run that is `stale` says nothing of now; a probe that has not run is null. `failing_since` "
+        "is when the first of the bad runs began that the last one ends, null after a good one. `held_back` names "
+        "probes that may not run now: `paused`, `maintenance`, or `not_leader` where another replica runs them. "
+        "`unanswered_races` counts races up to the last in which no vendor got a sure answer, null where the last "
+        "had one.",
     ),
     Address(
         "/api/v1/incidents",

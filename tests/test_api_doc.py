@@ -31,7 +31,7 @@ from tests.web.event_samples import Scraped, at, changed, ran, redis, started
 from tests.web.event_samples import outage as event_outage
 
 # Maps whose keys are data, and evidence, which is shown as it was stored.
-DATA = {"probes", "open", "known", "total", "evidence", "measures", "verdicts"}
+DATA = {"probes", "held_back", "open", "known", "total", "evidence", "measures", "verdicts"}
 TEXT = PAGE.read_text(encoding="utf-8")
 
 FINISHED = SuiteFinished(

@@ -33,7 +33,7 @@ def files(places: Places, alerting: str) -> Mapping[Path, str]:
 
 
 def main() -> None:
-    """Write them, and remove runbooks of alerts that are no more."""
+    """Write them, and remove rules and runbooks that are no more."""
     parser = argparse.ArgumentParser(prog="python -m prober.alerts", description=__doc__)
     parser.add_argument("directory", nargs="?", type=Path, default=Path(), help="where to write (the repository)")
     parser.add_argument("--grafana", default=Places().grafana, help="base address of Grafana, for the links")
@@ -48,7 +48,7 @@ def main() -> None:
     for path, text in made.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text, encoding="utf-8")
-    for path in (root / RUNBOOKS).glob("*.md"):
+    for path in (*(root / RUNBOOKS).glob("*.md"), *(root / "alerts").glob("*.rules.yml")):
         if path.relative_to(root) not in made:
             path.unlink()
 

@@ -23,6 +23,25 @@ _HEAD = """\
 
 _MAINTENANCE = "maintenance"
 
+# What a person reads. The templates that Alertmanager has of its own name labels, and no annotation at all: not
+# what is wrong, not how bad, and no way to the runbook.
+_SUBJECT = (
+    "{{ if .Alerts.Firing }}{{ (index .Alerts.Firing 0).Annotations.summary }}"
+    "{{ if gt (len .Alerts.Firing) 1 }} (and {{ len (slice .Alerts.Firing 1) }} more){{ end }}"
+    "{{ else }}over: {{ (index .Alerts 0).Annotations.summary }}{{ end }}"
+    "{{ with .CommonLabels.region }} [{{ . }}]{{ end }}"
+)
+_TEXT = (
+    "{{ .Labels.alertname }}: {{ .Annotations.summary }}\n{{ .Annotations.description }}\n"
+    "runbook: {{ .Annotations.runbook_url }}\ndashboard: {{ .Annotations.dashboard }}\n"
+)
+_OVER = "over: {{ .Labels.alertname }}: {{ .Annotations.summary }}\n"
+
+
+def _each(which: str, text: str) -> str:
+    """A template that says a text of each alert that is `Firing` or `Resolved`."""
+    return f"{{{{ range .Alerts.{which} }}}}{text}{{{{ end }}}}"
+
 
 def configuration() -> dict[str, Any]:
     """The whole config."""
@@ -34,7 +53,15 @@ def configuration() -> dict[str, Any]:
             {
                 "name": PAGER,
                 "pagerduty_configs": [
-                    {"routing_key_file": "/etc/alertmanager/secrets/pagerduty_routing_key", "send_resolved": True},
+                    {
+                        "routing_key_file": "/etc/alertmanager/secrets/pagerduty_routing_key",
+                        "send_resolved": True,
+                        "description": _SUBJECT,
+                        "client": "prober",
+                        "client_url": "{{ (index .Alerts 0).Annotations.dashboard }}",
+                        "details": {"firing": _each("Firing", _TEXT), "resolved": _each("Resolved", _OVER)},
+                        "links": [{"href": "{{ (index .Alerts 0).Annotations.runbook_url }}", "text": "runbook"}],
+                    },
                 ],
             },
             {
@@ -44,6 +71,9 @@ def configuration() -> dict[str, Any]:
                         "api_url_file": "/etc/alertmanager/secrets/slack_api_url",
                         "channel": "#orders-alerts",
                         "send_resolved": True,
+                        "title": _SUBJECT,
+                        "title_link": "{{ (index .Alerts 0).Annotations.dashboard }}",
+                        "text": _each("Firing", _TEXT) + _each("Resolved", _OVER),
                     },
                 ],
             },

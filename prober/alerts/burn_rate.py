@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from prober.alerts import recording
 from prober.alerts.alert import Alert, Look, Runbook
 from prober.alerts.promql import number, of
 from prober.alerts.recording import BAD_COUNT, BAD_RATIO, SLOW_BY_SLO, not_after_an_outage
@@ -27,7 +28,7 @@ class Slo:
     key: str  # the label `slo`
     name: str  # in the alerts' names
     budget: float
-    bad: str  # what is counted, in words
+    bad: str  # what is counted, in words: "so many of the …"
     advice: tuple[Recommendation, ...]
 
 
@@ -51,29 +52,28 @@ def _advice(measure: Measure, figure: float) -> tuple[Recommendation, ...]:
 
 _P95, _P95_BUDGET = SLOW_BY_SLO["p95"]
 _P99, _P99_BUDGET = SLOW_BY_SLO["p99"]
-SLOS = (
-    Slo(
-        "errors",
-        "WebhookErrorBudget",
-        target(Suite.WEBHOOK_LOAD, Measure.ERROR_RATE),
-        "webhooks that failed",
-        _advice(Measure.ERROR_RATE, 0.02),
-    ),
-    Slo(
-        "p99",
-        "WebhookP99Budget",
-        _P99_BUDGET,
-        f"answers that took longer than {number(_P99)} s",
-        _advice(Measure.LATENCY_P99, 1.0),
-    ),
-    Slo(
-        "p95",
-        "WebhookP95Budget",
-        _P95_BUDGET,
-        f"answers that took longer than {number(_P95)} s",
-        _advice(Measure.LATENCY_P99, 1.0),
-    ),
+ERRORS = Slo(
+    recording.ERRORS,
+    "WebhookErrorBudget",
+    target(Suite.WEBHOOK_LOAD, Measure.ERROR_RATE),
+    "webhooks failed",
+    _advice(Measure.ERROR_RATE, 0.02),
 )
+P99 = Slo(
+    "p99",
+    "WebhookP99Budget",
+    _P99_BUDGET,
+    f"webhooks took longer than {number(_P99)} s",
+    _advice(Measure.LATENCY_P99, 1.0),
+)
+P95 = Slo(
+    "p95",
+    "WebhookP95Budget",
+    _P95_BUDGET,
+    f"webhooks took longer than {number(_P95)} s",
+    _advice(Measure.LATENCY_P99, 1.0),
+)
+SLOS = (ERRORS, P99, P95)
 
 
 def _leg(slo: Slo, burn: Burn, *, after_outages: bool) -> str:
@@ -105,15 +105,15 @@ def _alert(slo: Slo, *, fast: bool) -> Alert:
         keeps=("slo",),
         # Until then an outage has paged as what it is.
         pending="1m",
-        summary=f"{{{{ $value | humanizePercentage }}}} bad webhooks; the target allows {slo.budget:.1%}",
+        summary=f"{{{{ $value | humanizePercentage }}}} of the {slo.bad}; the target allows {slo.budget:.1%}",
         description=(
-            f"{{{{ $value | humanizePercentage }}}} of the synthetic webhooks were {slo.bad}. The production "
-            f"target allows {slo.budget:.1%}; this fires at {limits}."
+            f"{{{{ $value | humanizePercentage }}}} of the synthetic {slo.bad}, over the longer of two windows. "
+            f"The production target allows {slo.budget:.1%}; this fires at {limits}."
         ),
         dashboard=Dashboard.WEBHOOK,
         runbook=Runbook(
             means=(
-                f"Of the synthetic webhooks too many were bad ({slo.bad}), for long enough to endanger the "
+                f"Too many of the synthetic {slo.bad}, for long enough to endanger the "
                 f"production target of the month ({slo.budget:.1%}), and it goes on. It fires at {limits}, with "
                 f"at least {burns[0].events} bad ones in the long window"
                 + (
@@ -152,4 +152,7 @@ _PHASES = (
     'sum (rate(whatsapp_webhook_duration_seconds_count{job="prober",source="probe"}[5m]))'
 )
 
-ALERTS: tuple[Alert, ...] = tuple(_alert(slo, fast=fast) for slo in SLOS for fast in (True, False))
+
+def alerts_on(slo: Slo) -> tuple[Alert, ...]:
+    """Its two alerts: the fast one wakes."""
+    return _alert(slo, fast=True), _alert(slo, fast=False)

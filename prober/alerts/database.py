@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prober.alerts.alert import Alert, Look, Runbook
 from prober.alerts.outages import outage, recovery, restarted
-from prober.alerts.promql import held, number, of, over, slower
+from prober.alerts.promql import held, number, of, over, p99_by_operation, slower
 from prober.alerts.thresholds import LONG_TRANSACTION, POOL, ROLLBACKS, budget, edge
 from prober.guide.advice.database import DATABASE_BREAKER, FAILOVER, KEEP_MESSAGES, PGBOUNCER
 from prober.guide.advice.webhook import POOL as POOL_ADVICE
@@ -143,7 +143,7 @@ ALERTS: tuple[Alert, ...] = (
                 "The probe's own `SELECT 1` and its write of one row are slower than the guide's budget "
                 f"({_SLOW * 1000:g} ms, p99)."
             ),
-            look=(_SESSIONS, Look("by operation", of(DATABASE_OPERATION, suffix="_bucket"))),
+            look=(_SESSIONS, Look("by operation", p99_by_operation(DATABASE_OPERATION))),
             causes=(
                 "The disk (writes are slow, `select` is not).",
                 "CPU or locks.",

@@ -10,6 +10,7 @@ from prober.alerts.inhibitions import FOLLOWS
 from prober.alerts.promql import EVENTS
 from prober.alerts.recording import QUANTILE_WINDOW
 from prober.alerts.thresholds import DOWN_AFTER, OWN, PATH_DOWN_AFTER, RACES_ENOUGH
+from prober.alerts.violations import REMEMBERED
 from prober.outcome import Severity
 
 # Parts of the page that proofs write, and the commands that do.
@@ -51,7 +52,12 @@ A page comes after a scrape (at most 10 s), an evaluation (at most 10 s) and `gr
 - *A violation*: at once, at most 25 s after the verdict. It is in the journal before it is counted, so a
   `kill -9` in between loses nothing. It stays until `prober ack`, or `violation_hold` after it was last seen,
   and is repeated once a day at most. Nothing silences it but an acknowledgement: no outage, no maintenance,
-  no drill.
+  no drill. A prober that is away for less than {remembered} does not end it.
+- *No vendor can accept*: after three races without an answer and five minutes without a verdict. The target in
+  trouble is asked less and less often, down to once in ten minutes; the page goes on until a race is judged.
+
+The receivers say what is wrong in the title (the first alert's summary, and how many more there are), and below
+it each alert with its description, runbook and dashboard: what Alertmanager says by itself is labels alone.
 
 Violations are counted by their kind, and open ones page. An acknowledged one does not; when the time of the
 acknowledgement is over it does again.
@@ -67,7 +73,8 @@ A prober sends {per_minute:g} webhooks a minute and one race, so percentages nee
 - *Error rates* count one run of each interval (`prober_probe_samples_total`): during an outage the path is
   asked ten times as often, and counted by messages an outage of 5 s would be an error rate of 14 % of five
   minutes. At least {events} failures have to be in the window: 1 % of an hour is 3.6, 5 % of ten minutes is
-  3, 0.1 % of six hours is 2.2. What a paged outage has done to a window is not paged once more.
+  3, 0.1 % of six hours is 2.2. What a paged outage has done to a window is not paged once more; the price is
+  that for as long as that window is (ten minutes, an hour, six) a share of errors of that size is not told.
 - *Win rate*: from {races:g} judged races on. Below that single violations page as what they are.
 - *Race time*: a mean over 15 races, and at least {events} slow ones.
 
@@ -92,25 +99,29 @@ Within one region, where causes fire:
 
 {inhibitions}
 
-`ProberAbsent` holds back nothing of the target. Maintenance windows of the prober's config (`maintenance:`)
-hold back what planned work breaks by the alert `MaintenanceUnderWay`, drills by `DrillUnderWay`; the interval
-`maintenance` in `alerts/alertmanager.yml` is for planned work that the prober does not know of. `prober
-pause` holds back no alert: it stops writes, and all outages are still seen.
+Beside the region the queue, the scenario of a suite, or the prober has to be the same where both are told of one.
+A missing route holds back only what goes that way. `ProberAbsent` holds back nothing of the target. Maintenance
+windows of the prober's config (`maintenance:`) hold back what planned work breaks by the alert
+`MaintenanceUnderWay`, drills by `DrillUnderWay`; the interval `maintenance` in `alerts/alertmanager.yml` is for
+planned work that the prober does not know of. `prober pause` holds back no alert: it stops writes, and all outages
+are still seen.
 
 ## Several probers
 
 Rules aggregate over instances and keep `job` and `region`. An outage is one when at least half of the live
-probers see it; open violations add up; of backlogs and pool usage the largest counts. `region` is an external
-label in `alerts/prometheus.yml`: then it is in no series, and Prometheus adds it to each alert on its way to
-Alertmanager. One Prometheus for several regions gives it to the targets instead, and the same rules keep it.
+probers see it (one of two is half: with three, one broken network wakes nobody); open violations add up; of
+backlogs and pool usage the largest counts. `region` is an external label in `alerts/prometheus.yml`: then it is
+in no series, and Prometheus adds it to each alert on its way to Alertmanager. One Prometheus for several regions
+gives it to the targets instead, and the same rules keep it.
 Every selector has `job="prober"`, so what an application exports under the same names changes nothing.
 
 ## A missed scrape
 
 Prometheus marks every series stale when a scrape fails. Gauges are therefore read over the last 40 s (four
 scrapes): a missed scrape neither resolves an alert nor fires one, and a prober that is gone no longer has a
-say after that. Counters are read over minutes. A restart of the prober sets ordinary counters back, which
-`increase` knows; those of violations and losses are restored from the journal.
+say after that, but for the violations that it told of ({remembered}). Counters are read over minutes. A restart
+of the prober sets ordinary counters back, which `increase` knows; those of violations and losses are restored
+from the journal.
 
 ## Thresholds of our own
 
@@ -143,6 +154,7 @@ def alerting_text(before: str) -> str:
         per_hour=_PER_HOUR,
         window=QUANTILE_WINDOW,
         events=EVENTS,
+        remembered=REMEMBERED,
         races=RACES_ENOUGH.value,
         burns=_burns(),
         inhibitions="\n".join(f"- `{cause}`: {', '.join(follows)}" for cause, follows in FOLLOWS.items()),

@@ -83,7 +83,6 @@ FOLLOWS: Mapping[str, tuple[str, ...]] = {
     "RoutesMissing": ("WebhookDown", "VendorRoutingUnavailable", "RacesUnjudged"),
     "VendorRoutingUnavailable": ("RacesUnjudged", *_BLIND),
     "RaceConditionDetected": ("VendorWinRateLow", "VendorWinRateCritical"),
-    "MessageLost": ("MessagesLate",),
     # Worse silences milder.
     "WebhookQueueSaturation": ("HighWebhookLatency", *_BY_LATENCY),
     "HighWebhookLatency": _BY_LATENCY,
@@ -111,13 +110,34 @@ FOLLOWS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+# What else has to be the same, beside the region: a queue says nothing of another one.
+_SAME: Mapping[str, str] = {
+    "QueueBacklogHigh": "queue",
+    "QueueBacklogElevated": "queue",
+    "LowWebhookThroughput": "scenario",
+    "ProberInstanceDown": "instance",
+}
+# A missing route explains what goes that way, and nothing else.
+_BY_ROUTE: Mapping[str, tuple[str, ...]] = {
+    "webhook": ("WebhookDown",),
+    "accept": ("VendorRoutingUnavailable", "RacesUnjudged"),
+}
+
+
 def inhibit_rules() -> list[dict[str, object]]:
     """The section `inhibit_rules` of Alertmanager's config."""
-    return [
-        {
-            "source_matchers": [f'alertname="{cause}"'],
-            "target_matchers": [f'alertname=~"{"|".join(follows)}"'],
-            "equal": ["region"],
-        }
-        for cause, follows in FOLLOWS.items()
-    ]
+    found = []
+    for cause, follows in FOLLOWS.items():
+        if cause == "RoutesMissing":
+            found += [_rule(cause, those, f'route="{route}"') for route, those in _BY_ROUTE.items()]
+        else:
+            found.append(_rule(cause, follows))
+    return found
+
+
+def _rule(cause: str, follows: tuple[str, ...], *matchers: str) -> dict[str, object]:
+    return {
+        "source_matchers": [f'alertname="{cause}"', *matchers],
+        "target_matchers": [f'alertname=~"{"|".join(follows)}"'],
+        "equal": ["region", _SAME[cause]] if cause in _SAME else ["region"],
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prober.alerts.alert import Alert, Look, Runbook
-from prober.alerts.promql import KEPT, eq, held, increase, number, of, over, worse
+from prober.alerts.promql import COUNT, KEPT, eq, held, increase, number, of, over, worse
 from prober.alerts.recording import seen_down
 from prober.alerts.thresholds import DOWN_AFTER, HALF
 from prober.guide.advice import recommendations
@@ -85,10 +85,17 @@ def recovery(
     what: str,
     paged_as: str,
 ) -> Alert:
-    """It was away for longer than a row of the guide allows; the growing length during the outage counts."""
+    """It was away for longer than a row of the guide allows, as at least half of the live probers measured it.
+
+    The growing length during the outage counts.
+    """
+    length, longer = held(of(metric)), f"> bool {number(limit.value)}"
     return Alert(
         name=name,
-        expr=f"{over('quantile', f'{number(HALF.value)}, {held(of(metric))}')} {worse(limit)}",
+        expr=(
+            f"{over('max', length)} {worse(limit)}\n"
+            f"and on ({KEPT}) {over('avg', f'{length} {longer}')} >= {number(HALF.value)}"
+        ),
         severity=severity,
         subject=subject,
         wakes=severity is not Severity.CRITICAL,
@@ -137,7 +144,7 @@ def restarted(name: str, service: Service, subject: Subject, dashboard: Dashboar
         at_once="a restart has happened; there is nothing to wait for",
         summary=f"{what} was restarted",
         description=(
-            f"{what} is another server process than before ({{{{ $value | humanize }}}} times in 5 minutes). Its "
+            f"{what} is another server process than before (restarts in 5 minutes: {COUNT}). Its "
             "outage was too short to page, or has paged already; its exact length is on the status page."
         ),
         dashboard=dashboard,
@@ -147,7 +154,10 @@ def restarted(name: str, service: Service, subject: Subject, dashboard: Dashboar
                 "record."
             ),
             look=(
-                Look("when", f'changes(prober_restarts_detected_total{{job="prober",service="{service}"}}[1h])'),
+                Look(
+                    "how often within an hour",
+                    f'changes(prober_restarts_detected_total{{job="prober",service="{service}"}}[1h])',
+                ),
                 Look("how long it was away", "prober status"),
             ),
             causes=("A deployment, a failover, a crash that its supervisor mended.",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prober.alerts.alert import Alert, Look, Runbook
 from prober.alerts.on_prober import LOG, STATUS, on_prober
-from prober.alerts.promql import KEPT, eq, held, increase, le, number, of, over
+from prober.alerts.promql import COUNT, KEPT, eq, held, increase, le, number, of, over
 from prober.alerts.thresholds import LAG, LAG_BY, LATE, LATE_BY, NO_SUCCESS, RESTARTS
 from prober.outcome import Dashboard, Severity, SkipReason, Subject
 from prober.web.catalogue.probing import (
@@ -39,6 +39,8 @@ def _share_of_lag() -> str:
     return f"1 - {over('sum', quick, 'instance')} / {over('sum', total, 'instance')} > {number(LAG.value)}"
 
 
+# None is in the scrape config; or some are, and none of a region is ready. Without a scrape `up` is 0.
+_NOBODY = f"absent({of(UP)})\nor {over('max', of(UP))} unless {over('max', of(READY))} == 1"
 _HELD_BACK = (
     f"unless on ({KEPT}) ({over('max', held(of(PAUSED)))} == 1 or {over('max', held(of(MAINTENANCE)))} == 1)"
 )
@@ -52,19 +54,19 @@ _AGE = over("min", f"time() - {_LAST}", "probe")
 ALERTS: tuple[Alert, ...] = (
     on_prober(
         "ProberAbsent",
-        f"absent({of(READY)} == 1)",
+        _NOBODY,
         Severity.CRITICAL,
         "nobody watches: no prober is there and ready",
         (
-            "For 2 minutes no prober was scraped that is alive and has run its probes ({{ $value | humanize }} = "
-            "none). Whether ordering works is not known; other alerts are not silenced by this, but cannot fire "
-            "either."
+            "For 2 minutes no prober was scraped that is alive and has run its probes{{ if eq $value 0.0 }}; none "
+            "can be scraped at all{{ end }}. Whether ordering works is not known; other alerts are not silenced "
+            "by this, but cannot fire either."
         ),
         Runbook(
             means=(
                 "Prometheus sees no prober that is up and ready: it is gone, cannot be scraped, is frozen, or "
-                "has not run its probes once. In one Prometheus for several regions this fires when the last of "
-                "them is gone; `ProberInstanceDown` tells of each."
+                "has not run its probes once. In one Prometheus for several regions this fires for each region "
+                "that has no prober left; `ProberInstanceDown` tells of each prober."
             ),
             look=(Look("who is scraped", of(UP)), Look("who is ready", of(READY)), LOG),
             causes=(
@@ -107,11 +109,15 @@ ALERTS: tuple[Alert, ...] = (
             "has not had its turn since the start (prober_ready is {{ $value | humanize }})."
         ),
         Runbook(
-            means="`/-/healthy` or `/-/ready` of this prober says no: it is frozen, or a probe has not run once.",
+            means=(
+                "`/-/healthy` or `/-/ready` of this prober says no: it is frozen, or the first run of a probe has "
+                "not ended. What is left out for a reason (a pause, another leader, a database that is down) does "
+                "not count."
+            ),
             look=(Look("its own sentence", "curl http://PROBER/-/ready; curl http://PROBER/-/healthy"), LOG),
             causes=("The process is stopped or starved of CPU.", "A probe hangs in its first run."),
             do=("Read the sentence of `/-/ready`; restart it if it is stuck, and keep its log.",),
-            false_alarms=("The rarest check takes its interval (5 m as shipped) until its first turn.",),
+            false_alarms=("None: all probes have their first turn within seconds of the start.",),
         ),
         pending="10m",
         keeps=("instance",),
@@ -181,8 +187,9 @@ ALERTS: tuple[Alert, ...] = (
         Runbook(
             means=(
                 f"A probe has not once found all well for {NO_SUCCESS.value / 60:g} minutes, or not since the "
-                "start. Where an outage explains it this is held back; else it is mostly something that the "
-                "probe itself needs."
+                "start, and not in the 15 minutes after: after a pause, an outage or a change of the leader the "
+                "rarest checks need up to 10 minutes for their next turn. Where an outage explains it this is "
+                "held back; else it is mostly something that the probe itself needs."
             ),
             look=(
                 Look(
@@ -201,9 +208,9 @@ ALERTS: tuple[Alert, ...] = (
                 "`rate_limited`, or skipped by our own cap.",
             ),
             do=("`prober doctor` says which setting mends it.",),
-            false_alarms=("A probe with an interval of more than 20 minutes.",),
+            false_alarms=("A probe with an interval of more than 30 minutes.",),
         ),
-        pending="1m",
+        pending="15m",
         keeps=("probe",),
     ),
     on_prober(
@@ -211,7 +218,7 @@ ALERTS: tuple[Alert, ...] = (
         f"{over('sum', increase(of(JOURNAL_FAILURES), '15m'), 'instance', 'reason')} > 0.5",
         Severity.WARNING,
         "the journal of {{ $labels.instance }} fails: {{ $labels.reason }}",
-        "{{ $value | humanize }} entries of the journal of {{ $labels.instance }} failed in 15 minutes "
+        f"Entries of the journal of {{{{ $labels.instance }}}} that failed in 15 minutes: {COUNT} "
         "({{ $labels.reason }}). Probing goes on; after a restart it would not know what is missing.",
         Runbook(
             means=(
@@ -232,8 +239,8 @@ ALERTS: tuple[Alert, ...] = (
         Severity.WARNING,
         "metrics of {{ $labels.instance }} miss results",
         (
-            "{{ $value | humanize }} ordinary results of {{ $labels.instance }} did not reach its metrics in 15 "
-            "minutes. Violations are never among them."
+            f"Ordinary results of {{{{ $labels.instance }}}} that did not reach its metrics in 15 minutes: "
+            f"{COUNT}. Violations are never among them."
         ),
         Runbook(
             means=(

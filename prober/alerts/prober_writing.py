@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prober.alerts.alert import Alert, Look, Runbook
 from prober.alerts.on_prober import LOG, on_prober
-from prober.alerts.promql import held, increase, number, of, over
+from prober.alerts.promql import COUNT, held, increase, number, of, over
 from prober.alerts.thresholds import CAP_HITS
 from prober.outcome import Severity
 from prober.web.catalogue.probing import LEADER, LEFTOVERS, MAINTENANCE, PAUSED, RATE_CAP_HITS, RELOAD_OK
@@ -169,8 +169,8 @@ ALERTS: tuple[Alert, ...] = (
         Severity.WARNING,
         "our own caps keep probes back",
         (
-            "{{ $value | humanize }} times in 15 minutes our own caps on requests kept a run back. No harm to "
-            "the target, but probes are missing."
+            f"Runs that our own caps on requests kept back in 15 minutes: {COUNT}. No harm to the target, but "
+            "probes are missing."
         ),
         Runbook(
             means="What the probes want exceeds `cap:` or half of `target.rate_limit`; what is more is skipped.",

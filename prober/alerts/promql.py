@@ -16,6 +16,8 @@ HELD = "40s"
 # as 2.9 or 3.1, two never as more than 2.2 over a window of minutes.
 EVENTS = 3
 ENOUGH = EVENTS - 0.5
+# In a template: how many events. Without the fractions that the extrapolation of `increase` makes of them.
+COUNT = '{{ $value | printf "%.0f" }}'
 
 
 def of(metric: Metric | str, *matchers: str, suffix: str = "") -> str:
@@ -66,10 +68,15 @@ def le(metric: Metric, edge: float) -> str:
     return eq("le", edge)
 
 
+def p99_by_operation(metric: Metric) -> str:
+    """The p99 of a histogram of operations over five minutes."""
+    rates = over("sum", f"rate({of(metric, suffix='_bucket')}[5m])", "operation", "le")
+    return f"histogram_quantile(0.99, {rates})"
+
+
 def slower(metric: Metric, limit: float) -> str:
     """The p99 of a histogram of operations is at or over the limit, and at least three were: in five minutes."""
-    rates = over("sum", f"rate({of(metric, suffix='_bucket')}[5m])", "operation", "le")
     total = increase(of(metric, suffix="_count"), "5m")
     quick = increase(of(metric, le(metric, limit), suffix="_bucket"), "5m")
     slow = over("sum", f"{total} - ignoring (le) {quick}", "operation")
-    return f"histogram_quantile(0.99, {rates}) >= {number(limit)}\nand {slow} > {number(ENOUGH)}"
+    return f"{p99_by_operation(metric)} >= {number(limit)}\nand {slow} > {number(ENOUGH)}"

@@ -18,6 +18,8 @@ SLOW = "job:whatsapp_webhook_slow:increase5m"  # by the label `over`, in seconds
 BAD_RATIO = "slo:whatsapp_webhook_bad:ratio_rate"  # and the window; by the label `slo`
 BAD_COUNT = "slo:whatsapp_webhook_bad:increase"
 
+ERRORS = "errors"  # the label `slo` of failed webhooks
+# Those of the error rates (10m, 1h, 6h) and of the budgets.
 RATIO_WINDOWS = ("5m", "10m", "30m", "1h", "2h", "6h", "1d", "3d")
 COUNT_WINDOWS = ("10m", "1h", "6h", "1d", "3d")
 
@@ -75,16 +77,18 @@ def down() -> tuple[Recording, ...]:
     )
 
 
-def bad_ratios() -> tuple[Recording, ...]:
-    """For each target the share of bad answers, and how many they are, over each window."""
-    found: list[Recording] = []
-    for window in RATIO_WINDOWS:
-        found.append(_errors(window))
-        found += [_slow(slo, edge, window) for slo, (edge, _) in SLOW_BY_SLO.items()]
-    for window in COUNT_WINDOWS:
-        found.append(_error_count(window))
-        found += [_slow_count(slo, edge, window) for slo, (edge, _) in SLOW_BY_SLO.items()]
-    return tuple(found)
+def bad_ratios(slo: str) -> tuple[Recording, ...]:
+    """For a target the share of bad answers, and how many they are, over each window."""
+    if slo == ERRORS:
+        return (
+            *(_errors(window) for window in RATIO_WINDOWS),
+            *(_error_count(window) for window in COUNT_WINDOWS),
+        )
+    edge, _ = SLOW_BY_SLO[slo]
+    return (
+        *(_slow(slo, edge, window) for window in RATIO_WINDOWS if window != "10m"),
+        *(_slow_count(slo, edge, window) for window in COUNT_WINDOWS if window != "10m"),
+    )
 
 
 def _errors(window: str) -> Recording:
@@ -93,7 +97,7 @@ def _errors(window: str) -> Recording:
     return Recording(
         record=BAD_RATIO + window,
         expr=f"{ratio} >= 0",
-        labels={"slo": "errors"},
+        labels={"slo": ERRORS},
         why="errors among one run of each interval: an outage, probed ten times as often, weighs what it lasted",
     )
 
@@ -113,7 +117,7 @@ def _error_count(window: str) -> Recording:
     return Recording(
         record=BAD_COUNT + window,
         expr=over("sum", increase(_samples("bad"), window)),
-        labels={"slo": "errors"},
+        labels={"slo": ERRORS},
         why="how many they are",
     )
 

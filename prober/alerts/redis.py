@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prober.alerts.alert import Alert, Look, Runbook
 from prober.alerts.outages import outage, recovery, restarted
-from prober.alerts.promql import held, increase, of, over, slower, worse
+from prober.alerts.promql import COUNT, held, increase, of, over, p99_by_operation, slower, worse
 from prober.alerts.thresholds import budget, edge
 from prober.guide.advice import recommendations
 from prober.guide.advice.redis import COMMAND_TIMEOUT, FALLBACK_QUEUE, REDIS_BREAKER, WORKERS
@@ -154,7 +154,7 @@ ALERTS: tuple[Alert, ...] = (
                 f"({_SLOW * 1000:g} ms, p99)."
             ),
             look=(
-                Look("by operation", of(REDIS_OPERATION, suffix="_bucket")),
+                Look("by operation", p99_by_operation(REDIS_OPERATION)),
                 Look("what Redis itself calls slow", "redis-cli SLOWLOG GET 10"),
             ),
             causes=(
@@ -173,10 +173,10 @@ ALERTS: tuple[Alert, ...] = (
         severity=Severity.WARNING,
         subject=Subject.REDIS,
         at_once="a key that is evicted is gone; there is nothing to wait for",
-        summary="Redis evicts keys",
+        summary=f"Redis evicts keys: {COUNT} in 10 minutes",
         description=(
-            "{{ $value | humanize }} keys were evicted in the last 10 minutes for want of memory. Jobs of the "
-            "queues are keys: what is evicted is lost."
+            f"Keys evicted in the last 10 minutes for want of memory: {COUNT}. Jobs of the queues are keys: what "
+            "is evicted is lost."
         ),
         dashboard=Dashboard.REDIS,
         runbook=Runbook(

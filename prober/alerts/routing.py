@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prober.alerts.alert import Alert, Look, Runbook
-from prober.alerts.promql import ENOUGH, KEPT, any_of, eq, held, increase, le, number, of, over, worse
+from prober.alerts.promql import COUNT, ENOUGH, KEPT, any_of, eq, held, increase, le, number, of, over, worse
 from prober.alerts.recording import not_after_an_outage
 from prober.alerts.thresholds import RACES_ENOUGH, edge
 from prober.alerts.violations import RACE_KINDS
@@ -116,7 +116,8 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="VendorRoutingUnavailable",
         expr=(
-            f"{over('sum', increase(of(RACE_OUTCOMES, _NO_ANSWER), '15m'))} > {number(ENOUGH)}\n"
+            f"{over('sum', increase(of(RACE_OUTCOMES, _NO_ANSWER), '40m'))} > {number(ENOUGH)}\n"
+            f"and {over('sum', increase(of(RACE_OUTCOMES, _NO_ANSWER), '11m'))} > 0.5\n"
             f"unless {over('sum', increase(of(RACES), '5m'))} > 0.5"
         ),
         severity=Severity.CRITICAL,
@@ -124,12 +125,16 @@ ALERTS: tuple[Alert, ...] = (
         at_once="three races without an answer, and none with one, are what is waited for",
         summary="no vendor can accept an order",
         description=(
-            "{{ $value | humanize }} races of the last 15 minutes ended without an answer (5xx, reset, timeout), "
-            "and none of the last 5 minutes with a winner: vendors cannot accept orders."
+            f"Races without an answer (5xx, reset, timeout) in the last 40 minutes: {COUNT}; with a verdict in "
+            "the last 5: none. Vendors cannot accept orders."
         ),
         dashboard=Dashboard.RACES,
         runbook=Runbook(
-            means="Every accept of the last races failed. Orders are offered, and nobody can take them.",
+            means=(
+                "Every accept of the last races failed. Orders are offered, and nobody can take them. In trouble "
+                "races are run less and less often, down to one in 10 minutes: therefore it looks back so far, or "
+                "it would end while nothing is mended."
+            ),
             look=(_OUTCOMES, _ANSWERS, Look("what else is down", 'job:prober_down:bool{job="prober"} == 1')),
             causes=(
                 "The routing part of the application is down or its routes are missing.",
@@ -138,8 +143,12 @@ ALERTS: tuple[Alert, ...] = (
             do=(
                 "`prober doctor` walks the routing routes too.",
                 "See the application's log for the run id in `X-Synthetic-Probe`.",
+                "It ends with the first race that gets its answers, up to 10 minutes after it is mended.",
             ),
-            false_alarms=("The bearer token of the config has expired (401, 403): `prober doctor` says so.",),
+            false_alarms=(
+                "A `prober pause` while single races failed: none is run that could say that all is well.",
+                "The bearer token of the config has expired (401, 403): `prober doctor` says so.",
+            ),
         ),
     ),
     Alert(
@@ -203,9 +212,9 @@ ALERTS: tuple[Alert, ...] = (
         pending="30s",
         summary="{{ $labels.page }} claims health while a service is down",
         description=(
-            "The page {{ $labels.page }} says healthy while our own probes see a service down ({{ $value | "
-            "humanize }} = as all live probers see it). Whoever routes by that page sends traffic to a broken "
-            "instance."
+            "The page {{ $labels.page }} says healthy while our own probes see a service down. {{ if eq $value "
+            "1.0 }}All live probers see it.{{ end }} Whoever routes by that page sends traffic to a "
+            "broken instance."
         ),
         dashboard=Dashboard.OVERVIEW,
         runbook=Runbook(

@@ -10,8 +10,18 @@ from prober.outcome import Dashboard, Measure, Severity, Subject, Suite, Verdict
 from prober.web.catalogue.suites import SUITE_AT, SUITE_RUNNING, SUITE_VERDICT
 
 
+def newest(figures: str, ended: str) -> str:
+    """Figures of the newest run of each scenario, of whichever prober has it, if it ended less than a week ago."""
+    by = "on (job, region, instance, suite, scenario)"
+    last = over("max", held(ended), "suite", "scenario")
+    return (
+        f"{figures}\n"
+        f"  and {by} (time() - {held(ended)} < {number(FRESH_SUITE.value)})\n"
+        f"  and {by} ({held(ended)} - on (job, region, suite, scenario) group_left () {last} >= 0)"
+    )
+
+
 def _verdict(name: str, verdict: Verdict, severity: Severity) -> Alert:
-    fresh = f"(time() - {held(of(SUITE_AT))} < {number(FRESH_SUITE.value)})"
     # What a load run says of throughput has alerts of its own, with the guide's name.
     judged = held(of(SUITE_VERDICT, f'measure!="{Measure.RPS}"'))
     return Alert(
@@ -19,7 +29,7 @@ def _verdict(name: str, verdict: Verdict, severity: Severity) -> Alert:
         expr=(
             over(
                 "max",
-                f"{judged}\n  and on (job, region, instance, suite, scenario) {fresh}",
+                newest(judged, of(SUITE_AT)),
                 "suite",
                 "scenario",
                 "measure",

@@ -64,7 +64,7 @@ HALF = Own(
     "share of the live probers that have to see an outage",
     0.5,
     "",
-    "one prober with a broken network must not wake anybody while the others see all well",
+    "one prober of three with a broken network wakes nobody while the others see all well; of two, one is half",
 )
 RACES_ENOUGH = Own("judged races from which a win rate says something", 20, "races", "one of them is 5 %")
 POOL = Own(
@@ -85,7 +85,7 @@ CERTIFICATE_NOW = Own(
 )
 NO_SUCCESS = Own(
     "time without one good run of a probe",
-    1200,
+    900,
     "s",
     "the rarest check runs every 5 minutes: at least three in a row have failed",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prober.alerts.alert import Alert, Look, Runbook
-from prober.alerts.promql import any_of, held, increase, of, over
+from prober.alerts.promql import COUNT, any_of, held, increase, of, over
 from prober.guide.advice import recommendations
 from prober.guide.advice.recommendation import Recommendation
 from prober.guide.advice.redis import FALLBACK_QUEUE
@@ -12,6 +12,10 @@ from prober.guide.breaking_points import read
 from prober.outcome import RACE_VIOLATIONS, Dashboard, Measure, RaceOutcome, Severity, Subject, Suite, Violation
 from prober.web.catalogue.delivery import WEBHOOK_LATE
 from prober.web.catalogue.probing import OPEN_VIOLATIONS
+
+# A restart of the prober must not look like the end of a violation: so long its last count holds. One that was
+# acknowledged, or is over, is 0 and not absent, and ends at once.
+REMEMBERED = "15m"
 
 # Alertmanager routes these apart: they are repeated once a day at most, and no maintenance holds them back.
 MARK = {"violation": "true"}
@@ -42,17 +46,17 @@ def _violation(
 ) -> Alert:
     return Alert(
         name=name,
-        expr=f"{over('sum', held(of(OPEN_VIOLATIONS, any_of('kind', *kinds)), '1m'), 'kind')} > 0",
+        expr=f"{over('sum', held(of(OPEN_VIOLATIONS, any_of('kind', *kinds)), REMEMBERED), 'kind')} > 0",
         severity=Severity.CRITICAL,
         subject=subject,
         keeps=("kind",),
         at_once="one violation is enough, and it is written down before it is counted",
         marks=MARK,
-        summary=f"{what}: {{{{ $labels.kind }}}}",
+        summary=f"{what}: {COUNT} × {{{{ $labels.kind }}}}",
         description=(
-            "Open violations of kind {{ $labels.kind }}: {{ $value | humanize }}. A correct system never does "
-            "this, whatever else is broken. The evidence of each is kept: prober status, prober evidence ID. It "
-            "pages until it is acknowledged (prober ack), or violation_hold after it was last seen."
+            f"{COUNT} open, of the kind {{{{ $labels.kind }}}}. A correct system never does this, "
+            "whatever else is broken. The evidence of each is kept: prober status, prober evidence ID. It pages "
+            "until it is acknowledged (prober ack), or violation_hold after it was last seen."
         ),
         dashboard=dashboard,
         runbook=Runbook(
@@ -181,10 +185,10 @@ ALERTS: tuple[Alert, ...] = (
         severity=Severity.WARNING,
         subject=Subject.WEBHOOK,
         at_once="a late message is counted when it has arrived; there is nothing to wait for",
-        summary="{{ $value | humanize }} webhooks took effect after their deadline",
+        summary=f"webhooks that took effect after their deadline: {COUNT} in 30 minutes",
         description=(
-            "{{ $value | humanize }} webhooks took effect in the last 30 minutes after processing_deadline had "
-            "passed. If MessageLost has paged for them: they were late, and not lost."
+            f"{COUNT} in the last 30 minutes took effect after processing_deadline had passed. If MessageLost has "
+            "paged for them: they were late, and not lost."
         ),
         dashboard=Dashboard.WEBHOOK,
         runbook=Runbook(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from prober.alerts.alert import Alert, Look, Runbook
-from prober.alerts.promql import ENOUGH, KEPT, eq, held, increase, number, of, over, worse
+from prober.alerts.promql import COUNT, ENOUGH, KEPT, eq, held, increase, number, of, over, worse
 from prober.alerts.recording import BAD_COUNT, BAD_RATIO, SLOW, not_after_an_outage, seen_down
+from prober.alerts.suites import newest
 from prober.alerts.thresholds import (
     CERTIFICATE_NOW,
     CERTIFICATE_SOON,
-    FRESH_SUITE,
     PATH_DOWN_AFTER,
     Own,
     edge,
@@ -49,7 +49,7 @@ def _latency(name: str, limit: Edge, severity: Severity, pending: str, what: str
         subject=Subject.WEBHOOK,
         keeps=("quantile",),
         pending=pending,
-        summary=f"webhook p99 {{{{ $value | humanizeDuration }}}} ({what})",
+        summary=f"the slowest webhooks (p99) take {{{{ $value | humanizeDuration }}}} ({what})",
         description=(
             "99 % of the synthetic webhooks of the last 5 minutes were answered within {{ $value | "
             f"humanizeDuration }}}}; {limit.point.verdict} is {limit.comparison} {limit.value:g} s (guide: "
@@ -128,13 +128,11 @@ def _error_rate(name: str, limit: Edge, severity: Severity, window: str, what: s
 
 
 def _throughput(name: str, limit: Edge, severity: Severity) -> Alert:
-    fresh = f"(time() - {held(of(SUITE_AT, eq('suite', _LOAD)))} < {number(FRESH_SUITE.value)})"
     matchers = (eq("suite", _LOAD), eq("measure", Measure.RPS))
     expr = (
         over(
             "min",
-            f"{held(of(SUITE_RESULT, *matchers))}\n"
-            f"  and on (job, region, instance, suite, scenario) {fresh}\n"
+            f"{newest(held(of(SUITE_RESULT, *matchers)), of(SUITE_AT, eq('suite', _LOAD)))}\n"
             f"  and on (job, region, instance, suite, scenario) {held(of(SUITE_VERDICT, *matchers))} >= 0",
             "suite",
             "scenario",
@@ -246,7 +244,7 @@ ALERTS: tuple[Alert, ...] = (
         at_once="how long it has lasted is in the expression",
         summary="the webhook path has been down for {{ $value | humanizeDuration }}",
         description=(
-            "Not three synthetic webhooks in a row were taken for {{ $value | humanizeDuration }}, as at "
+            "For {{ $value | humanizeDuration }} no three synthetic webhooks in a row have been taken, as at "
             f"least half of the live probers see it; this fires from {PATH_DOWN_AFTER.value:g} s on. Messages of "
             "customers are refused or wait as well."
         ),
@@ -298,7 +296,7 @@ ALERTS: tuple[Alert, ...] = (
         pending="1m",
         summary="the target answers our webhooks with 429",
         description=(
-            "{{ $value | humanize }} synthetic webhooks of the last 10 minutes were refused with 429. Until that "
+            f"Synthetic webhooks refused with 429 in the last 10 minutes: {COUNT}. Until that "
             "ends the prober does not know whether webhooks work, and sends less, as it is asked to."
         ),
         dashboard=Dashboard.WEBHOOK,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prober.dashboards.health import prober_itself
 from prober.dashboards.overview import STATE
 from prober.dashboards.panel import Dashboard, Look, Panel, Place, Query, Row, Unit
-from prober.dashboards.promql import RANGE, counted, gained, majority, of, over, quantile, rate
+from prober.dashboards.promql import RANGE, counted, gained, happened, majority, of, over, quantile, rate
 from prober.dashboards.thresholds import ANY_IS_BAD, ANY_IS_NOTABLE, breaking, budget
 from prober.outcome import Measure, Suite
 from prober.web.catalogue import probing, stores
@@ -47,7 +47,9 @@ OUTAGES = Row(
             unit=Unit.COUNT,
             queries=(
                 Query(
-                    counted(probing.PROBE_RUNS, "probe", "outcome", matchers=f'{_DATABASE},outcome!="ok"'),
+                    happened(
+                        counted(probing.PROBE_RUNS, "probe", "outcome", matchers=f'{_DATABASE},outcome!="ok"')
+                    ),
                     "{{probe}} {{outcome}}",
                 ),
             ),

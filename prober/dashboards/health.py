@@ -29,11 +29,7 @@ def prober_itself(probes: str) -> Row:
                 good="nothing, or `maintenance` and `paused` when wanted; `overrun` is a hanging target.",
                 look=Look.BARS,
                 unit=Unit.COUNT,
-                queries=(
-                    Query(
-                        counted(probing.PROBE_SKIPPED, "probe", "reason", matchers=these), "{{probe}} {{reason}}"
-                    ),
-                ),
+                queries=(Query(counted(probing.PROBE_SKIPPED, "reason", matchers=these), "{{reason}}"),),
                 width=6,
             ),
             Panel(

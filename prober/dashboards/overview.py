@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prober.dashboards.panel import Color, Dashboard, Look, Panel, Place, Query, Row, Unit, Word
-from prober.dashboards.promql import QUANTILES, RANGE, age, counted, gained, majority, of, over, recorded
+from prober.dashboards.promql import QUANTILES, RANGE, age, counted, gained, happened, majority, of, over, recorded
 from prober.dashboards.thresholds import (
     ANY_IS_BAD,
     ANY_IS_NOTABLE,
@@ -103,7 +103,7 @@ WHY = (
         unit=Unit.COUNT,
         queries=(
             Query(
-                counted(probing.PROBE_RUNS, "probe", "outcome", matchers='outcome!="ok"') + " > 0",
+                happened(counted(probing.PROBE_RUNS, "probe", "outcome", matchers='outcome!="ok"')),
                 "{{probe}} {{outcome}}",
             ),
         ),
@@ -131,7 +131,7 @@ FIGURES = (
         good="`one_winner` alone. `unavailable`, `unknown` and `setup_failed` are races without a verdict.",
         look=Look.BARS,
         unit=Unit.COUNT,
-        queries=(Query(f"{counted(delivery.RACE_OUTCOMES, 'outcome')} > 0", "{{outcome}}"),),
+        queries=(Query(happened(counted(delivery.RACE_OUTCOMES, "outcome")), "{{outcome}}"),),
         width=8,
         height=6,
         more=Place.RACES,

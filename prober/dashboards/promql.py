@@ -34,6 +34,11 @@ def counted(metric: Metric, *by: str, matchers: str = "", suffix: str = "", wind
     return over("sum", f"increase({of(metric, matchers, suffix=suffix)}[{window}])", *by)
 
 
+def happened(counts: str) -> str:
+    """Of counts those above 0: a legend of dozens of labels that never came up hides the one that did."""
+    return f"{counts} > 0"
+
+
 def quantile(q: float, metric: Metric, *by: str, matchers: str = "") -> str:
     """A quantile of a histogram; nothing where there was no sample."""
     rates = over("sum", rate(metric, matchers, suffix="_bucket"), *by, "le")
@@ -51,7 +56,10 @@ def mean(metric: Metric, *by: str) -> str:
 
 
 def majority(metric: Metric, *by: str, matchers: str = "") -> str:
-    """1 where at least half of the live probers say 1 (SPEC 9), else 0."""
+    """1 where at least half of the live probers say 1 (SPEC 9), else 0.
+
+    Not the recorded `job:prober_down:bool` of the alerts, which waits ten seconds and knows no instances.
+    """
     return f"{over('avg', of(metric, matchers), *by)} >= bool 0.5"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prober.dashboards.health import prober_itself
 from prober.dashboards.panel import Dashboard, Look, Panel, Place, Query, Row, Unit
-from prober.dashboards.promql import RANGE, age, counted, gained, mean, of, over, quantile
+from prober.dashboards.promql import RANGE, age, counted, gained, happened, mean, of, over, quantile
 from prober.dashboards.thresholds import ANY_IS_BAD, ANY_IS_NOTABLE, NO_JUDGEMENT, breaking
 from prober.outcome import Measure, Suite
 from prober.web.catalogue import delivery, probing
@@ -78,7 +78,7 @@ COURSE = Row(
             good="`one_winner`. During an outage `unavailable` is right, and no violation.",
             look=Look.BARS,
             unit=Unit.COUNT,
-            queries=(Query(counted(delivery.RACE_OUTCOMES, "outcome"), "{{outcome}}"),),
+            queries=(Query(happened(counted(delivery.RACE_OUTCOMES, "outcome")), "{{outcome}}"),),
             width=8,
         ),
         Panel(

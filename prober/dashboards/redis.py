@@ -5,7 +5,7 @@ from __future__ import annotations
 from prober.dashboards.health import prober_itself
 from prober.dashboards.overview import STATE
 from prober.dashboards.panel import Dashboard, Look, Panel, Place, Query, Row, Unit
-from prober.dashboards.promql import RANGE, counted, gained, majority, of, over, quantile
+from prober.dashboards.promql import RANGE, counted, gained, happened, majority, of, over, quantile
 from prober.dashboards.thresholds import ANY_IS_BAD, ANY_IS_NOTABLE, NO_JUDGEMENT, breaking, budget
 from prober.outcome import Measure, Suite
 from prober.web.catalogue import probing, stores
@@ -45,7 +45,7 @@ OUTAGES = Row(
             good="nothing. `oom`, `readonly`, `loading`, `misconf`: Redis answers, and refuses to write.",
             look=Look.BARS,
             unit=Unit.COUNT,
-            queries=(Query(counted(stores.REDIS_ERRORS, "reason"), "{{reason}}"),),
+            queries=(Query(happened(counted(stores.REDIS_ERRORS, "reason")), "{{reason}}"),),
             width=8,
         ),
         Panel(

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from prober.dashboards.health import prober_itself
 from prober.dashboards.panel import Dashboard, Look, Panel, Place, Query, Row, Unit
-from prober.dashboards.promql import QUANTILES, RANGE, counted, gained, of, over, quantile, rate, recorded
+from prober.dashboards.promql import (
+    QUANTILES,
+    RANGE,
+    counted,
+    gained,
+    happened,
+    of,
+    over,
+    quantile,
+    rate,
+    recorded,
+)
 from prober.dashboards.thresholds import ANY_IS_BAD, ANY_IS_NOTABLE, breaking
 from prober.outcome import Measure, Suite
 from prober.web.catalogue import delivery, probing
@@ -59,7 +70,7 @@ ANSWERS = Row(
             good="nothing. `refused`: the process is gone; `timeout`: it hangs; `server_error`: its own word.",
             look=Look.BARS,
             unit=Unit.COUNT,
-            queries=(Query(counted(delivery.WEBHOOK_ERRORS, "reason", matchers=_PROBED), "{{reason}}"),),
+            queries=(Query(happened(counted(delivery.WEBHOOK_ERRORS, "reason", matchers=_PROBED)), "{{reason}}"),),
             width=8,
         ),
         Panel(
@@ -68,7 +79,11 @@ ANSWERS = Row(
             good="2xx for delivery and duplicate, 403 for both signature checks (and for the path check).",
             look=Look.LINES,
             unit=Unit.PER_SECOND,
-            queries=(Query(over("sum", rate(delivery.WEBHOOK_REQUESTS), "check", "code"), "{{check}} {{code}}"),),
+            queries=(
+                Query(
+                    happened(over("sum", rate(delivery.WEBHOOK_REQUESTS), "check", "code")), "{{check}} {{code}}"
+                ),
+            ),
             width=8,
         ),
         Panel(

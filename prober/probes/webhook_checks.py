@@ -115,7 +115,9 @@ class Attempts:
             outcome = Outcome.VIOLATION
         elif failed is not None:
             outcome = failed.outcome
-        return self._result(probe, outcome, "; ".join(a.told for a in self._attempts), tuple(violations))
+        # What all of them met is said once.
+        detail = "; ".join(dict.fromkeys(attempt.told for attempt in self._attempts))
+        return self._result(probe, outcome, detail, tuple(violations))
 
     def not_asked(
         self, probe: ProbeName, why: NotAskable, violations: Sequence[Violation] = ()

@@ -15,6 +15,8 @@ from prober.publish.printable import length, printable, utc
 Document = Mapping[str, Any]
 
 LONGEST = 160  # characters of a sentence
+# Races in a row without an answer from which on no vendor can accept: as many as page (VendorRoutingUnavailable).
+NO_VENDOR = 3
 
 
 def page(status: Document) -> str:
@@ -38,17 +40,40 @@ def ordering(status: Document) -> tuple[Ordering, str]:
         return Ordering.UNKNOWN, f"whether ordering works is not known: {_text(status['trouble'])}"
     down = [f"{_text(o['probe'])} down for {_length(o['seconds'])}" for o in status["outages"]["under_way"]]
     webhook_down = any(outage["probe"] == "webhook" for outage in status["outages"]["under_way"])
-    said = [*down, *_wrong(status)]
-    if webhook_down:
+    races = _unanswered(status)
+    said = [*down, *races, *_wrong(status)]
+    if webhook_down or unanswered(status) >= NO_VENDOR:
         return Ordering.BROKEN, f"ordering does not work: {', '.join(said)}"
-    if down:
+    if down or races:
         return Ordering.TROUBLE, f"ordering is in trouble: {', '.join(said)}"
     if said:
         return Ordering.WRONG, f"ordering does not work right: {', '.join(said)}"
     unknown = _not_known(status)
     if unknown is not None:
         return Ordering.UNKNOWN, f"whether ordering works is not known: {unknown}"
-    return Ordering.WORKS, "ordering works"
+    return Ordering.WORKS, f"ordering works{_limits(status)}"
+
+
+def unanswered(status: Document) -> int:
+    """How many races up to the last had no answer; 0 where the last one is too long ago to say anything of now."""
+    found, run = status["unanswered_races"], status["probes"].get("race")
+    return 0 if found is None or run is None or run["stale"] else int(found["races"])
+
+
+def _unanswered(status: Document) -> list[str]:
+    """The races that had no answer, in words, if there are any."""
+    races = unanswered(status)
+    if races >= NO_VENDOR:
+        return [f"no vendor could accept for {_length(status['unanswered_races']['seconds'])} ({races} races)"]
+    return [f"no answer to {'the last race' if races == 1 else f'the last {races} races'}"] if races else []
+
+
+def _limits(status: Document) -> str:
+    """What keeps us from seeing all of it."""
+    election = status["election"]
+    if status["writes_held_back"] or (election is not None and not election["leading"]):
+        return ", as far as can be seen without writing"
+    return ""
 
 
 def _wrong(status: Document) -> list[str]:
@@ -82,7 +107,7 @@ def _lines(status: Document) -> Iterator[str]:
     yield from _violations(status["violations"])
     yield "probes"
     for probe, run in status["probes"].items():
-        yield f"  {_text(probe):<18}  {_probe(run)}"
+        yield f"  {_text(probe):<18}  {_probe(run, status['held_back'].get(probe))}"
     yield ""
     yield from _election(status.get("election"))
     yield _rate(status["win_rate"])
@@ -162,9 +187,9 @@ def _newest(one: Document | None) -> Iterator[str]:
         yield f"      known until {utc(float(one['until']))}: {_cut(one['reason'])}"
 
 
-def _probe(run: Document | None) -> str:
+def _probe(run: Document | None, held_back: object) -> str:
     if run is None:
-        return "has not run yet"
+        return "has not run yet" if held_back is None else f"has not run yet: {_text(held_back)}"
     age = f"{_length(run['age_seconds'])} ago" + (", too long" if run["stale"] else "")
     took = length(float(run["duration_seconds"]))
     detail = f"  {_cut(run['detail'])}" if run["detail"] and not run["ok"] else ""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import prober
 from prober.clock import Instant
-from prober.event import JournalFailed, Outage, ProbeRan, StandingViolation, WinRate
-from prober.web.board import Board
+from prober.event import JournalFailed, Outage, StandingViolation, WinRate
+from prober.outcome import ProbeName, SkipReason
+from prober.web.board import Board, Unanswered
 from prober.web.suites import finished_document, running_document
 
 
@@ -27,13 +28,15 @@ def status_document(board: Board, at: Instant, boot: float) -> dict[str, object]
         "trouble": board.trouble(now),
         "writes_held_back": board.restricted,
         "journal_trouble": None if board.journal_trouble is None else _journal(board.journal_trouble),
-        "probes": {str(probe): _probe(board.last_runs.get(probe), now) for probe in started.probes},
+        "probes": {str(probe): _probe(board, probe, now) for probe in started.probes},
+        "held_back": _held_back(board, boot),
         "outages": {
             "under_way": [_outage(outage, now) for outage in board.outages.values()],
             "recent": [_outage(outage, now) for outage in reversed(board.recent_outages)],
         },
         "violations": _violations(board),
         "win_rate": _win_rate(board.win_rate, now),
+        "unanswered_races": _unanswered(board.unanswered, now),
         "webhooks": {"lost": board.lost, "late": board.late},
         "election": _election(board, boot),
         "suites": {
@@ -58,8 +61,9 @@ def _election(board: Board, boot: float) -> dict[str, object] | None:
     return {"leading": writer.ours, "holder": writer.instance, "fence": writer.fence, "since": writer.since}
 
 
-def _probe(run: ProbeRan | None, now: float) -> dict[str, object] | None:
+def _probe(board: Board, probe: ProbeName, now: float) -> dict[str, object] | None:
     """The last run; None: it has not run yet. A stale one says nothing of now."""
+    run, failing = board.last_runs.get(probe), board.failing_since.get(probe)
     if run is None:
         return None
     result = run.result
@@ -72,6 +76,7 @@ def _probe(run: ProbeRan | None, now: float) -> dict[str, object] | None:
         "duration_seconds": result.duration,
         "age_seconds": max(0.0, now - result.finished_mono),
         "stale": now > run.fresh_until,
+        "failing_since": None if failing is None else failing.wall,
     }
 
 
@@ -108,6 +113,24 @@ def _standing(one: StandingViolation) -> dict[str, object]:
         "until": one.until_wall,
         "reason": one.reason,
     }
+
+
+def _held_back(board: Board, boot: float) -> dict[str, object]:
+    """Why probes have not run since they last did, as far as that still holds."""
+    writer = board.writer(boot)
+    elsewhere = writer is not None and not writer.ours
+    return {
+        str(probe): str(why)
+        for probe, why in board.held_back.items()
+        if (elsewhere if why is SkipReason.NOT_LEADER else board.restricted is not None)
+    }
+
+
+def _unanswered(found: Unanswered | None, now: float) -> dict[str, object] | None:
+    """Races in a row, up to the last, in which no vendor got a sure answer; None: the last one had some."""
+    if found is None:
+        return None
+    return {"races": found.races, "since": found.since.wall, "seconds": max(0.0, now - found.since.mono)}
 
 
 def _win_rate(rate: WinRate | None, now: float) -> dict[str, object] | None:

@@ -25,12 +25,16 @@ from prober.event import (
     WinRate,
     WritesRestricted,
 )
-from prober.outcome import OutageState, ProbeName, Settlement, SkipReason, Suite, Violation
+from prober.outcome import OutageState, ProbeName, RaceOutcome, Settlement, SkipReason, Suite, Violation
+from prober.result import RaceResult
 
 # The prober's loop reports several times within this; a stop of the world this long is no small hiccup.
 ALIVE_WITHIN = 5.0
 RECENT_OUTAGES = 20
 VIOLATION_HOLD = 4 * 3600.0  # until the prober has said what it is, as in the config
+# By these nobody's fault keeps a probe from running, and nobody knows for how long.
+_HELD_BACK = (SkipReason.NOT_LEADER, SkipReason.PAUSED, SkipReason.MAINTENANCE)
+_NO_ANSWER = (RaceOutcome.UNAVAILABLE, RaceOutcome.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +47,24 @@ class Writer:
     since: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """Races one after the other in which no vendor could be told anything for sure; `since` the first of them."""
+
+    races: int
+    since: Instant
+
+
 class Board:
     """The last of everything. All times that come in or go out are monotonic seconds."""
 
     def __init__(self) -> None:
         self.started: Started | None = None
         self.last_runs: dict[ProbeName, ProbeRan] = {}
-        self.left_to_others: set[ProbeName] = set()  # probes that another replica ran in our place
+        self.left_out: set[ProbeName] = set()  # probes whose turn came, and there was a reason not to run them
+        self.held_back: dict[ProbeName, SkipReason] = {}  # why a probe that would write has not run since
+        self.failing_since: dict[ProbeName, Instant] = {}  # the first of the bad runs that the last one ends
+        self.unanswered: Unanswered | None = None
         self.outages: dict[ProbeName, Outage] = {}
         self.recent_outages: deque[Outage] = deque(maxlen=RECENT_OUTAGES)  # that have ended, the newest last
         self.violations: dict[Violation, int] = {}
@@ -79,14 +94,31 @@ class Board:
                 self.restricted = event.sentence if event.paused or event.maintenance else None
             case ProbeRan():
                 if self.started is None or event.result.probe in self.started.probes:
-                    self.last_runs[event.result.probe] = event
-                    self.raced += event.result.probe is ProbeName.RACE
-            case ProbeSkipped(reason=SkipReason.NOT_LEADER):
-                self.left_to_others.add(event.probe)
+                    self._ran(event)
+            case ProbeSkipped(reason=reason) if reason is not SkipReason.OVERRUN:
+                self.left_out.add(event.probe)
+                if reason in _HELD_BACK:
+                    self.held_back[event.probe] = reason
             case OutageChanged():
                 self._outage(event)
             case _:
                 self._take_in(event)
+
+    def _ran(self, event: ProbeRan) -> None:
+        result = event.result
+        self.last_runs[result.probe] = event
+        self.held_back.pop(result.probe, None)
+        if result.ok:
+            self.failing_since.pop(result.probe, None)
+        else:
+            self.failing_since.setdefault(result.probe, result.started)
+        if isinstance(result, RaceResult):
+            self.raced += 1
+            if result.race_outcome in _NO_ANSWER:
+                before = self.unanswered or Unanswered(0, result.started)
+                self.unanswered = Unanswered(before.races + 1, before.since)
+            elif result.race_outcome.is_judged:
+                self.unanswered = None
 
     def _take_in(self, event: Event) -> None:
         """What is neither about the prober itself nor about what is up."""
@@ -145,7 +177,11 @@ class Board:
     def _reload(self, started: Started) -> None:
         self.started = started
         self.last_runs = {probe: run for probe, run in self.last_runs.items() if probe in started.probes}
-        self.left_to_others &= started.probes.keys()
+        self.left_out &= started.probes.keys()
+        self.held_back = {probe: why for probe, why in self.held_back.items() if probe in started.probes}
+        self.failing_since = {probe: at for probe, at in self.failing_since.items() if probe in started.probes}
+        if ProbeName.RACE not in started.probes:
+            self.unanswered = None
 
     def _suite(self, event: SuiteFinished) -> None:
         key = (event.suite, event.scenario)
@@ -183,9 +219,10 @@ class Board:
     def not_yet_run(self) -> tuple[ProbeName, ...] | None:
         """Name the probes that have not run once; None when not even their names are known.
 
-        Not those that another replica runs: one that may not write is ready when it watches.
+        Not those that were left out for a reason (another replica runs them, a pause, a database that is down):
+        one that may not write is ready when it watches.
         """
         if self.started is None:
             return None
-        had_their_turn = self.last_runs.keys() | self.left_to_others
+        had_their_turn = self.last_runs.keys() | self.left_out
         return tuple(probe for probe in self.started.probes if probe not in had_their_turn)

@@ -85,6 +85,27 @@ class Grid:
         return min(known, default=now / self.slot) * self.slot
 
 
+@dataclass(frozen=True, slots=True)
+class Spanned:
+    """How much of the day is known: in words, as `5 minutes`, and short, as `5 min`."""
+
+    words: str
+    short: str
+
+
+def spanned(seconds: float) -> Spanned:
+    """A stretch that ends now: in minutes up to two hours, then in hours; rounded up."""
+    minutes = max(1, math.ceil(seconds / 60))
+    if minutes < 120:
+        return Spanned("hour" if minutes == 60 else _counted(minutes, "minute"), f"{minutes} min")
+    hours = math.ceil(minutes / 60)
+    return Spanned(_counted(hours, "hour"), f"{hours} h")
+
+
+def _counted(n: int, unit: str) -> str:
+    return unit if n == 1 else f"{n} {unit}s"
+
+
 class Day:
     """What is known of the last day. All times come in."""
 
@@ -95,6 +116,7 @@ class Day:
         self.complete = False  # whether what the journal has of the day is in
         self.outages_changed = 0  # grows with each change of an outage
         self._outages: dict[str, Stretch] = {}
+        self._first = math.inf  # the first good run of all
 
     def record(self, event: Event) -> None:
         """Take one event into account."""
@@ -110,6 +132,7 @@ class Day:
 
     def add(self, probe: ProbeName, at: float, seconds: float) -> None:
         """Count one good run."""
+        self._first = min(self._first, at)
         self.day.add(probe, at, seconds)
         self.hour.add(probe, at, seconds)
 
@@ -128,6 +151,15 @@ class Day:
     def shown(self, now: float) -> Grid:
         """What tells most: the hour by minutes while nothing is known of the time before it."""
         return self.day if self.day.begins(now) < now - self.hour.span else self.hour
+
+    def known(self, now: float) -> float:
+        """How much of what is shown is known, back to the first good run or outage in it; seconds."""
+        grid = self.shown(now)
+        measured = grid.begins(now)
+        # A slot begins before the first run that is in it.
+        measured = max(measured, self._first) if measured < now else now
+        first = min([measured, *(one.began for one in self.outages(now))])
+        return min(grid.span, now - first)
 
     def outages(self, now: float) -> list[Stretch]:
         """The outages that reach into the last day, newest first."""

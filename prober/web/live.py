@@ -23,7 +23,7 @@ MOST_STREAMS = 40
 EVERY = 1.0  # seconds
 _TAKE_WITHIN = 10.0  # seconds for a client to take what was written
 # What the script of the page lets grow by itself: lengths of what goes on, and as of when all of it is.
-_GROWING = re.compile(r'(<time class="running"[^>]*>)[^<]*|<span id="as-of">.*?</span>')
+_GROWING = re.compile(r'(<time class="running[^>]*>)[^<]*|<span id="as-of">.*?</span>')
 
 Sections = Callable[[], Awaitable[Mapping[str, Markup]]]
 

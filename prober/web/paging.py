@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -34,11 +35,14 @@ def asked_page(query: Mapping[str, str], filter_name: str, filters: Sequence[str
 
 
 def known_only(query: Mapping[str, str], known: Sequence[str]) -> None:
-    """Refuse every other parameter. Raises BadQueryError."""
+    """Refuse every other parameter, and one that is given twice. Raises BadQueryError."""
     unknown = [name for name in query if name not in known]
     if unknown:
         expected = f"expected only the parameters {', '.join(known)}" if known else "expected no parameters"
         raise BadQueryError(f"{expected}, found {unknown[0][:100]!r}")
+    for name, times in Counter(name for name, _ in query.items()).items():
+        if times > 1:
+            raise BadQueryError(f"{name}: expected once, found {times} times")
 
 
 def choice(query: Mapping[str, str], name: str, choices: Sequence[str]) -> str | None:

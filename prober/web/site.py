@@ -15,7 +15,7 @@ from prober.publish.journal.incidents import IncidentsAsked
 from prober.publish.journal.reader import Reader, UnreadableError
 from prober.publish.journal.stored import StoredRace, StoredSuite
 from prober.publish.status_text import ordering
-from prober.suites.report.markup import NOTHING, Markup, tag, text
+from prober.suites.report.markup import Markup, tag, text
 from prober.web.answer import html_answer
 from prober.web.api import status_document
 from prober.web.api_answers import NOT_STARTED, find_evidence
@@ -148,14 +148,11 @@ class Site:
         try:
             found = await content()
             if found is None:
-                status, found = (
-                    404,
-                    ("Not found", _sorry("The journal has nothing of this id; perhaps no longer.")),
-                )
+                status, found = 404, _sorry("Not found", "The journal has nothing of this id; perhaps no longer.")
         except BadQueryError as error:
-            status, found = 400, ("Bad request", _sorry(str(error)))
+            status, found = 400, _sorry("Bad request", str(error))
         except UnreadableError as error:
-            status, found = 503, ("No journal", _sorry(str(error)))
+            status, found = 503, _sorry("The journal cannot be read", str(error))
         started = self._board.started
         frame = Frame(request.path, "" if started is None else started.instance, self._state())
         return _html(request, document(frame, found[0], *found[1]), status)
@@ -208,7 +205,7 @@ def _lists(history: _History) -> dict[str, Markup]:
     trouble = paragraph(text(f"Not known: {history.trouble}"), kind="alarm") if history.trouble else None
     tables = {
         "incidents": ("Incidents", incidents_table(history.incidents)),
-        "races": ("Races", races_table(history.races)),
+        "races": ("Races", races_table(history.races, whole=False)),
         "suites": ("Suites", suites_table(history.suites)),
     }
     return {
@@ -226,8 +223,8 @@ def _by_outcome() -> Markup:
     return tag("nav", {"aria-label": "Outcomes"}, link(text("all"), "races"), *links)
 
 
-def _sorry(sentence: str) -> tuple[Markup, ...]:
-    return tag("h1", None, text("There is no such page")), paragraph(text(sentence)), NOTHING
+def _sorry(title: str, sentence: str) -> tuple[str, tuple[Markup, ...]]:
+    return title, (tag("h1", None, text(title)), paragraph(text(sentence)))
 
 
 def _html(request: web.BaseRequest, page: str, status: int = 200) -> web.Response:

@@ -1,12 +1,13 @@
 """`python -m tests.alerts.promtool` writes alerts/tests/*.yml: promtool's unit tests, some for each alert.
 
 Each alert fires in time and not before, goes on through missed scrapes and a restart of the prober, resolves, and
-is silent just below, about NaN, and about what is absent.
+is silent just below, about NaN, and about what is absent; it knows probers, regions and jobs apart, and fires at
+three events and not at two, and not after an outage that has paged, where that is promised.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,11 @@ from typing import Any
 from prober.alerts.declarations import FILES, RECORDINGS, RuleFile
 from prober.alerts.yaml_text import yaml_text
 
-from .cases import CASES, NEVER, Case
-from .timeline import Part, Stretch, input_series
+from .burning import burning
+from .case import NEVER, Case
+from .cases import CASES
+from .meanwhile import MEANWHILE
+from .timeline import Gauge, Part, Series, Stretch, input_series
 from .together import TOGETHER
 
 DIRECTORY = Path("alerts/tests")
@@ -25,6 +29,14 @@ HEAD = "# Written by `python -m tests.alerts.promtool`; do not edit. Run: promto
 GAP = 2  # missed scrapes
 EVERY = (STEP, 60, 300)  # seconds from one evaluation to the next
 RECORDED = frozenset(each.record for each in RECORDINGS if not each.record.startswith("slo:"))
+# No outage; and one of the database that goes on, while Redis is up.
+_NO_OUTAGE = tuple(
+    Gauge(f'prober_outage_age_seconds{{probe="{probe}"}}', 0, 0, 0) for probe in ("database", "redis")
+)
+_OUTAGE = (
+    Gauge('prober_outage_age_seconds{probe="database"}', 0, 30, 30),
+    Gauge('prober_outage_age_seconds{probe="redis"}', 0, 0, 0),
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +58,8 @@ def _documents() -> Iterator[tuple[str, dict[str, Any]]]:
         for every in EVERY:
             cases = [case for case in CASES if case.alert in names and _every(case) == every]
             tests = [test for case in cases for test in _tests(case)]
-            tests += [test.document(STEP) for test in TOGETHER if test.file == file.name and every == STEP]
+            together = [*TOGETHER, *MEANWHILE, *burning()] if every == STEP else []
+            tests += [test.document(STEP) for test in together if test.file == file.name]
             if tests:
                 name = file.name if every == STEP else f"{file.name}-{every // 60}m"
                 yield name, _document(file, every, tests)
@@ -71,11 +84,24 @@ def _tests(case: Case) -> Iterator[dict[str, Any]]:
     warm, bad = case.warm // step, case.within // step + 3
     begins, ends = warm * step, (warm + bad) * step
     yield _life(case)
+    if case.seen_by is not None:
+        yield _several(case, *case.seen_by)
+    if case.few:
+        long = max(case.within, case.fills)
+        stretches = [Stretch(Part.OK, warm), *(Stretch(part, long // step + 3) for part in (Part.BELOW, Part.BAD))]
+        checks = [Check(begins + long, fires=False), Check(begins + 2 * long + 3 * step, fires=True)]
+        yield _test(case, "is silent about two events and fires at three", stretches, checks, case.few)
+    if case.after_outage:
+        stretches = [Stretch(Part.OK, warm), Stretch(Part.BAD, bad)]
+        silent = [Check(begins + case.within, fires=False)]
+        yield _test(case, "is silent after an outage that has paged", stretches, silent, (*case.series, *_OUTAGE))
     silent = [Check(at, fires=False) for at in (begins + case.within, ends - step)]
     yield _test(case, "is silent just below", [Stretch(Part.OK, warm), Stretch(Part.BELOW, bad)], silent)
     if case.nan:
         yield _test(case, "is silent about NaN", [Stretch(Part.NAN, warm + bad)], silent[:1])
-    yield _test(case, "and nothing is there", [], [Check(begins + case.within, case.absent_fires)])
+    # Long windows are no reason to wait for nothing: a case in minutes has no `for` beyond minutes.
+    nothing = min(begins + case.within, 3600) if case.minutes else begins + case.within
+    yield _test(case, "and nothing is there", [], [Check(nothing, case.absent_fires)])
 
 
 def _life(case: Case) -> dict[str, Any]:
@@ -105,12 +131,41 @@ def _life(case: Case) -> dict[str, Any]:
     return _test(case, ", ".join(told), stretches, checks)
 
 
-def _test(case: Case, what: str, stretches: list[Stretch], checks: list[Check]) -> dict[str, Any]:
+def _several(case: Case, here: tuple[int, int], there: tuple[int, int]) -> dict[str, Any]:
+    """Of so many probers so many see it in each of two regions, and so does an application by the same names."""
     step = case.minutes * 60 or STEP
+    warm, bad = case.warm // step, case.within // step + 3
+    series = []
+    for region, (seeing, live) in {"here": here, "there": there}.items():
+        for number in range(live):
+            then = Part.BAD if number < seeing else Part.OK
+            target = f'job="prober",instance="{region}-{number}",region="{region}"'
+            series += input_series(case.series, [Stretch(Part.OK, warm), Stretch(then, bad)], step, target)
+    of_an_application = [Stretch(Part.OK, warm), Stretch(Part.BAD, bad)]
+    series += input_series(case.series, of_an_application, step, 'job="app",instance="app-1"')
+    told = {
+        "expr": f'group by (job, region) (ALERTS{{alertname="{case.alert}",alertstate="firing"}})',
+        "eval_time": f"{case.warm + case.within}s",
+        "exp_samples": [{"labels": '{job="prober",region="here"}', "value": 1}],
+    }
+    return {
+        "name": f"{case.alert} knows probers, regions and jobs apart",
+        "interval": f"{step}s",
+        "input_series": series,
+        "promql_expr_test": [told],
+    }
+
+
+def _test(
+    case: Case, what: str, stretches: list[Stretch], checks: list[Check], series: Sequence[Series] = ()
+) -> dict[str, Any]:
+    step = case.minutes * 60 or STEP
+    if not series:
+        series = (*case.series, *_NO_OUTAGE) if case.after_outage else case.series
     return {
         "name": f"{case.alert} {what}",
         "interval": f"{step}s",
-        "input_series": input_series(case.series, stretches, step, TARGET) if stretches else [],
+        "input_series": input_series(series, stretches, step, TARGET) if stretches else [],
         "promql_expr_test": [expected(case.alert, check.at, fires=check.fires) for check in checks],
     }
 

@@ -15,6 +15,7 @@ from prober.alerts.alertmanager import NOBODY, PAGER, TICKETS, WATCHDOG, configu
 from prober.alerts.declarations import ALERTS, BY_NAME
 from prober.alerts.inhibitions import FOLLOWS
 from prober.alerts.violations import MARK
+from prober.contract.files import contract_path, shipped_names
 from prober.outcome import Severity, Subject
 
 ROOT = Path(__file__).parent.parent.parent
@@ -89,8 +90,8 @@ def inhibited_by(cause: str) -> set[str]:
     document = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     found: set[str] = set()
     for rule in document["inhibit_rules"]:
-        assert rule["equal"] == ["region"]
-        if rule["source_matchers"] == [f'alertname="{cause}"']:
+        assert "region" in rule["equal"]
+        if f'alertname="{cause}"' in rule["source_matchers"]:
             (target,) = rule["target_matchers"]
             found |= set(target.removeprefix('alertname=~"').removesuffix('"').split("|"))
     return found
@@ -114,6 +115,34 @@ def test_no_cause_silences_a_violation_or_itself(cause: str) -> None:
     violations = {alert.name for alert in ALERTS if MARK.items() <= alert.marks.items()}
     assert len(violations) == 4
     assert not silenced & violations
+
+
+def test_a_missing_route_silences_what_goes_that_way_and_nothing_else() -> None:
+    document = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    rules = [rule for rule in document["inhibit_rules"] if 'alertname="RoutesMissing"' in rule["source_matchers"]]
+    assert {matcher: rule["target_matchers"] for rule in rules for matcher in rule["source_matchers"][1:]} == {
+        'route="webhook"': ['alertname=~"WebhookDown"'],
+        'route="accept"': ['alertname=~"VendorRoutingUnavailable|RacesUnjudged"'],
+    }
+    for name in shipped_names():
+        contract = yaml.safe_load(contract_path(name, ROOT).read_text(encoding="utf-8"))
+        assert {route["name"] for route in contract["health"]["routes"]} == {"webhook", "accept"}
+
+
+def test_what_is_told_of_one_thing_is_silenced_by_the_same_thing_alone() -> None:
+    # A full queue says nothing of another one, nor one prober of its neighbour.
+    document = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    for label, names in {
+        "queue": {"QueueBacklogHigh", "QueueBacklogElevated"},
+        "scenario": {"LowWebhookThroughput"},
+        "instance": {"ProberInstanceDown"},
+    }.items():
+        rules = [rule for rule in document["inhibit_rules"] if label in rule["equal"]]
+        assert {matcher for rule in rules for matcher in rule["source_matchers"]} == {
+            f'alertname="{name}"' for name in names
+        }
+        for name in names:
+            assert all(label in BY_NAME[each].keeps for each in (name, *FOLLOWS[name]))
 
 
 def test_no_two_silence_each_other() -> None:

@@ -32,7 +32,6 @@ every_alert = pytest.mark.parametrize("rule", [r for r in RULES if "alert" in r]
 OF_COUNTERS = frozenset({"rate", "increase"})
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 SCRAPES = 4
-# Comparisons of one measured thing with another, where no number is a threshold.
 TEMPLATE = re.compile(r"\{\{(.*?)\}\}")
 
 

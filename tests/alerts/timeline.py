@@ -120,11 +120,16 @@ Observed = Mapping[float, float]  # value → how many of it each step
 
 
 def histogram(
-    metric: Metric, ok: Observed, bad: Observed, below: Observed, labels: str = ""
+    metric: Metric,
+    ok: Observed,
+    bad: Observed,
+    below: Observed,
+    labels: str = "",
+    edges: Sequence[float] = (),
 ) -> tuple[Counter, ...]:
-    """All series of a histogram into which each step puts so many of each value."""
+    """The series of a histogram into which each step puts so many of each value; its buckets, or some of them."""
     found = []
-    for edge in (*metric.buckets, None):
+    for edge in (*(edges or metric.buckets), None):
         name = "+Inf" if edge is None else str(float(edge))
         counts = [sum(n for v, n in seen.items() if edge is None or v <= edge) for seen in (ok, bad, below)]
         found.append(Counter(f"{metric.name}_bucket{{{_joined(labels, _eq('le', name))}}}", *counts))

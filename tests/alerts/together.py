@@ -83,7 +83,6 @@ def _samples(result: str) -> str:
     return f'prober_probe_samples_total{{job="prober",instance="i",probe="webhook",result="{result}"}}'
 
 
-_HEAVY = 'job="prober",instance="a",suite="webhook-load",scenario="heavy"'
 _WENT_DOWN = "0+1x60 60x12 61+1x60"
 
 
@@ -252,66 +251,6 @@ TOGETHER: tuple[Together, ...] = (
             'vendor_routing_win_rate_races{job="prober",instance="a",verdict="judged"}': "19x20 100x20",
             'prober_known_violations{job="prober",instance="a",kind="no_winner"}': "0x20 1x20",
         },
-        alerts=[("VendorWinRateCritical", "3m", []), ("VendorWinRateCritical", "6m", [])],
-    ),
-    Together(
-        "suites",
-        "a result that is a week old says nothing any more",
-        {
-            f'prober_suite_last_verdict{{{_HEAVY},measure="error_rate"}}': "3x90",
-            f"prober_suite_last_timestamp_seconds{{{_HEAVY}}}": "-604200x90",
-        },
-        alerts=[
-            (
-                "SuiteFoundCritical",
-                "9m",
-                [
-                    {
-                        "job": "prober",
-                        "suite": "webhook-load",
-                        "scenario": "heavy",
-                        "measure": "error_rate",
-                        "severity": "critical",
-                        "subject": "suites",
-                        "wakes": "false",
-                    }
-                ],
-            ),
-            ("SuiteFoundCritical", "12m", []),
-        ],
-    ),
-    Together(
-        "prober",
-        "the watchdog fires always",
-        {},
-        alerts=[("Watchdog", at, [{"severity": "none", "subject": "prober"}]) for at in ("0m", "1h")],
-    ),
-    Together(
-        "prober",
-        "a probe that never had a good run is told by when its prober started",
-        {
-            'prober_probe_timeout_seconds{job="prober",instance="a",probe="race"}': "10x140",
-            'process_start_time_seconds{job="prober",instance="a"}': "0x140",
-            'prober_probe_timeout_seconds{job="prober",instance="a",probe="redis"}': "1x140",
-            'prober_probe_last_success_timestamp_seconds{job="prober",instance="a",probe="redis"}': "0+10x140",
-        },
-        alerts=[
-            ("ProbeWithoutSuccess", "20m", []),
-            (
-                "ProbeWithoutSuccess",
-                "22m",
-                [{"job": "prober", "probe": "race", "severity": "warning", "subject": "prober"}],
-            ),
-        ],
-    ),
-    Together(
-        "prober",
-        "unless it is paused",
-        {
-            'prober_probe_timeout_seconds{job="prober",instance="a",probe="race"}': "10x140",
-            'process_start_time_seconds{job="prober",instance="a"}': "0x140",
-            'prober_paused{job="prober",instance="a"}': "1x140",
-        },
-        alerts=[("ProbeWithoutSuccess", "22m", [])],
+        alerts=[(name, at, []) for name in ("VendorWinRateLow", "VendorWinRateCritical") for at in ("3m", "6m")],
     ),
 )

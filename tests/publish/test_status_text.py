@@ -9,16 +9,26 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prober.event import Event, Leading, StandingViolation, ViolationFound, ViolationsStand, WinRate
-from prober.outcome import OutageState, Outcome, ProbeName, Standing, Violation
+from prober.alerts.promql import EVENTS
+from prober.event import (
+    Event,
+    Leading,
+    StandingViolation,
+    ViolationFound,
+    ViolationsStand,
+    WinRate,
+    WritesRestricted,
+)
+from prober.outcome import OutageState, Outcome, ProbeName, RaceOutcome, Standing, Violation
 from prober.publish.printable import printable, utc
-from prober.publish.status_text import open_violations, page, verdict
+from prober.publish.status_text import NO_VENDOR, open_violations, page, verdict
 from prober.web.api import status_document
 from prober.web.board import Board
-from tests.web.event_samples import WALL, at, changed, outage, ran, started, webhook
+from tests.web.event_samples import WALL, at, changed, outage, race, ran, started, webhook
 from tests.web.random_events import events
 
 ONLY_WEBHOOK = started(probes={ProbeName.WEBHOOK: 1.0}, at=at(98.0))
+BOTH = started(probes={ProbeName.WEBHOOK: 1.0, ProbeName.RACE: 1.0}, at=at(98.0))
 GOOD = ran(webhook())
 EVIL = "\x1b[2J\nordering works"
 
@@ -40,6 +50,12 @@ def stand(count: int, standing: Standing = Standing.OPEN, sentence: str = "two w
     )
 
 
+UNANSWERED = ran(
+    race(race_outcome=RaceOutcome.UNAVAILABLE, outcome=Outcome.NOT_KNOWN, started=at(99.0)), fresh_until=200.0
+)
+SETUP_FAILED = ran(race(race_outcome=RaceOutcome.SETUP_FAILED, outcome=Outcome.SETUP_FAILED), fresh_until=200.0)
+PAUSED = WritesRestricted(at=at(99), paused=True, maintenance=False, sentence="paused until noon")
+WATCHING = Leading(leading=False, at=at(99), holder="prober-b")
 DOWN = changed(OutageState.DOWN, outage(ProbeName.WEBHOOK, 90.0))
 REDIS_DOWN = changed(OutageState.DOWN, outage(ProbeName.REDIS, 92.0))
 
@@ -64,18 +80,41 @@ REDIS_DOWN = changed(OutageState.DOWN, outage(ProbeName.REDIS, 92.0))
             *(102.0, "whether ordering works is not known: the webhook probe says rate_limited"),
         ),
         (
+            (GOOD, UNANSWERED),
+            *(102.0, "ordering is in trouble: no answer to the last race"),
+        ),
+        (
+            (GOOD, UNANSWERED, SETUP_FAILED, UNANSWERED, REDIS_DOWN),
+            *(102.0, "ordering is in trouble: redis down for 10.0 s, no answer to the last 2 races"),
+        ),
+        (
+            (GOOD, UNANSWERED, UNANSWERED, UNANSWERED),
+            *(102.0, "ordering does not work: no vendor could accept for 3.0 s (3 races)"),
+        ),
+        ((GOOD, UNANSWERED, UNANSWERED, UNANSWERED, ran(race())), 102.0, "ordering works"),
+        (
+            (GOOD, ran(race(race_outcome=RaceOutcome.UNKNOWN), fresh_until=101.0)),
+            *(102.0, "ordering works"),
+        ),
+        ((GOOD, PAUSED), 102.0, "ordering works, as far as can be seen without writing"),
+        ((GOOD, WATCHING), 102.0, "ordering works, as far as can be seen without writing"),
+        (
             (GOOD,),
             *(104.5, "whether ordering works is not known: the prober's event loop has not ticked for 6.5 s"),
         ),
     ],
 )
 def test_the_first_line_says_whether_ordering_works(happened: tuple[Event, ...], now: float, first: str) -> None:
-    status = document(ONLY_WEBHOOK, *happened, now=now)
+    status = document(BOTH, *happened, now=now)
     assert (
         page(status).splitlines()[0].removesuffix(" (allowed 5 s)")
         == first
         == verdict(status).removesuffix(" (allowed 5 s)")
     )
+
+
+def test_no_vendor_can_accept_after_as_many_races_as_page() -> None:
+    assert NO_VENDOR == EVENTS
 
 
 def test_a_stale_run_says_nothing_of_now() -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 import pytest_asyncio
-from aiohttp import web
+from aiohttp import ClientSession, web
 
-from prober.alerts.alertmanager import PAGER
+from prober.alerts.alertmanager import PAGER, configuration
+from prober.alerts.declarations import BY_NAME
 from prober.demo import prometheus
 from prober.demo.alerting import REGION, Alerting
 from prober.demo.pager import HOST, Notified, page_text
 from prober.demo.process import Owner
+from prober.demo.prometheus import Alertmanager
 from prober.demo.stack import Stack
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.faults import FaultName
@@ -130,3 +134,64 @@ async def violated_and_killed(stack: Stack) -> None:
         await until("a violation in the journal", found)
         stack.watcher.kill()
         await control.remove(FaultName.PHANTOM_WINNER)
+
+
+LABELS = {"region": "eu-1", "instance": "p1:9877", "job": "prober"}
+
+
+def alert_of(name: str, summary: str) -> dict[str, dict[str, str]]:
+    """An alert as Prometheus would send it."""
+    links = {"runbook_url": f"https://x/{name}.md", "dashboard": "https://x/d"}
+    labels = {**LABELS, "alertname": name, **BY_NAME[name].labels}
+    return {"labels": labels, "annotations": {"summary": summary, "description": f"More of {name}.", **links}}
+
+
+async def test_the_receivers_as_shipped_say_what_is_wrong_and_what_to_do(owner: Owner) -> None:
+    taken: dict[str, dict[str, Any]] = {}
+
+    async def take(request: web.Request) -> web.Response:
+        taken[request.path] = await request.json()
+        return web.Response(text="ok")
+
+    served, port = web.Application(), owner.port()
+    served.router.add_post("/{service:.*}", take)
+    runner = web.AppRunner(served, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, HOST, port).start()
+
+    secret = owner.directory / "slack_api_url"
+    secret.write_text(f"http://{HOST}:{port}/slack", encoding="utf-8")
+    config = configuration()
+    config["global"]["pagerduty_url"] = f"http://{HOST}:{port}/pagerduty"
+    for receiver in config["receivers"]:
+        for pagerduty in receiver.get("pagerduty_configs", ()):
+            pagerduty["routing_key_file"] = str(secret)
+        for slack in receiver.get("slack_configs", ()):
+            slack["api_url_file"] = str(secret)
+    for route in (config["route"], *config["route"]["routes"]):
+        route["group_wait"] = "0s"
+
+    manager = Alertmanager(owner, owner.directory / "alertmanager", config)
+    await manager.start()
+    sent = [
+        alert_of("DatabaseOutage", "PostgreSQL has been down for 12s"),
+        alert_of("RedisEvicting", "Redis evicts"),
+    ]
+    async with ClientSession() as session, session.post(f"{manager.url}/api/v2/alerts", json=sent) as answer:
+        assert answer.status == 200, await answer.text()
+
+    async def both() -> bool:
+        return {"/pagerduty", "/slack"} <= taken.keys()
+
+    await until("a page and a ticket", both, PATIENCE)
+    await manager.stop()
+    await runner.cleanup()
+
+    page, (ticket,) = taken["/pagerduty"], taken["/slack"]["attachments"]
+    assert page["payload"]["summary"] == "PostgreSQL has been down for 12s [eu-1]"
+    assert page["client_url"] == "https://x/d"
+    assert page["links"] == [{"href": "https://x/DatabaseOutage.md", "text": "runbook"}]
+    assert "More of DatabaseOutage." in page["payload"]["custom_details"]["firing"]
+    assert ticket["title"] == "Redis evicts [eu-1]"
+    assert "More of RedisEvicting.\nrunbook: https://x/RedisEvicting.md\n" in ticket["text"]
+    assert "no value" not in json.dumps(taken)

@@ -11,16 +11,27 @@ import prober
 from prober.event import (
     Event,
     Leading,
+    ProbeSkipped,
     StandingViolation,
     ViolationFound,
     ViolationsStand,
     WebhookSettled,
     WinRate,
+    WritesRestricted,
 )
-from prober.outcome import OutageState, Outcome, ProbeName, Settlement, Standing, Violation
+from prober.outcome import (
+    OutageState,
+    Outcome,
+    ProbeName,
+    RaceOutcome,
+    Settlement,
+    SkipReason,
+    Standing,
+    Violation,
+)
 from prober.web.api import status_document
 from prober.web.board import RECENT_OUTAGES, Board
-from tests.web.event_samples import WALL, at, changed, outage, ran, redis, started
+from tests.web.event_samples import WALL, at, changed, outage, race, ran, redis, started
 
 
 def said(*events: Event, now: float = 105.0) -> Any:
@@ -60,8 +71,31 @@ def test_the_last_run_of_each_probe() -> None:
         "duration_seconds": 0.002,
         "age_seconds": pytest.approx(4.998),
         "stale": False,
+        "failing_since": WALL + 100,
     }
     assert said(started(), ran(redis()), now=111.0)["probes"]["redis"]["stale"] is True
+    again = said(started(), ran(redis(outcome=Outcome.OOM)), ran(redis(outcome=Outcome.OOM, started=at(102.0))))
+    assert again["probes"]["redis"]["failing_since"] == WALL + 100
+    good = said(started(), ran(redis(outcome=Outcome.OOM)), ran(redis(started=at(102.0))))
+    assert good["probes"]["redis"]["failing_since"] is None
+
+
+def test_why_a_probe_has_not_run_since_as_far_as_that_still_holds() -> None:
+    paused = WritesRestricted(at=at(99), paused=True, maintenance=False, sentence="paused until noon")
+    free = WritesRestricted(at=at(99), paused=False, maintenance=False, sentence="writes are allowed")
+    skipped = ProbeSkipped(probe=ProbeName.RACE, reason=SkipReason.PAUSED)
+    late = ProbeSkipped(probe=ProbeName.REDIS, reason=SkipReason.OVERRUN)
+    assert said(started(), paused, skipped, late)["held_back"] == {"race": "paused"}
+    assert said(started(), paused, skipped, free)["held_back"] == {}
+    assert said(started(), paused, skipped, ran(race()))["held_back"] == {}
+
+
+def test_races_in_a_row_without_an_answer() -> None:
+    no_answer = race(race_outcome=RaceOutcome.UNKNOWN, started=at(100.0))
+    found = said(started(), ran(no_answer), ran(no_answer))["unanswered_races"]
+    assert found == {"races": 2, "since": WALL + 100, "seconds": 5.0}
+    won = race(race_outcome=RaceOutcome.ONE_WINNER)
+    assert said(started(), ran(no_answer), ran(won))["unanswered_races"] is None
 
 
 def test_outages_under_way_and_those_that_ended() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from prober.event import Event, LoopLag, ProbeSkipped
 from prober.outcome import Outcome, ProbeName, SkipReason
 from prober.web.board import ALIVE_WITHIN, Board
@@ -25,11 +27,13 @@ def test_healthy_as_long_as_the_loop_ticks() -> None:
     assert board.trouble(107.5) == "the prober's event loop has not ticked for 7.5 s (allowed 5 s)"
 
 
-def test_ready_without_the_probes_that_another_replica_runs() -> None:
+@pytest.mark.parametrize("reason", sorted(set(SkipReason) - {SkipReason.OVERRUN}))
+def test_ready_without_the_probes_that_are_left_out_for_a_reason(reason: SkipReason) -> None:
+    """Started in a pause, beside a leader or while the database is down it watches, and nobody is to be woken."""
     board = board_of(started(probes={ProbeName.REDIS: 1.0, ProbeName.RACE: 1.0}))
-    board.record(ProbeSkipped(probe=ProbeName.RACE, reason=SkipReason.RATE_LIMITED))
+    board.record(ProbeSkipped(probe=ProbeName.RACE, reason=SkipReason.OVERRUN))
     assert board.not_yet_run() == (ProbeName.REDIS, ProbeName.RACE)
-    board.record(ProbeSkipped(probe=ProbeName.RACE, reason=SkipReason.NOT_LEADER))
+    board.record(ProbeSkipped(probe=ProbeName.RACE, reason=reason))
     assert board.not_yet_run() == (ProbeName.REDIS,)
     board.record(ran(redis()))
     assert board.not_yet_run() == ()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from prober.event import OutageChanged
 from prober.outcome import OutageState, Outcome, ProbeName
-from prober.web.day import DRAWN, Day, Grid, Stretch, percentiles
+from prober.web.day import DRAWN, Day, Grid, Spanned, Stretch, percentiles, spanned
 from tests.web.event_samples import WALL, at, changed, outage, race, ran, redis, webhook
 
 REDIS = ProbeName.REDIS
@@ -54,6 +54,30 @@ def test_what_is_kept_is_bounded_whatever_the_clock_does(moments: list[float]) -
     for moment in moments:
         grid.add(REDIS, moment, 0.001)
     assert len(grid._slots.get(REDIS, {})) <= 3600 / 60 + 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words", "short"),
+    [
+        *((0.0, "minute", "1 min"), (61.0, "2 minutes", "2 min"), (3541.0, "hour", "60 min")),
+        *((3900.0, "65 minutes", "65 min"), (7200.0, "2 hours", "2 h"), (86_400.0, "24 hours", "24 h")),
+    ],
+)
+def test_a_stretch_is_said_as_long_as_it_is(seconds: float, words: str, short: str) -> None:
+    assert spanned(seconds) == Spanned(words, short)
+
+
+def test_the_day_is_known_from_its_first_good_run_or_outage_on() -> None:
+    day = Day()
+    assert day.known(WALL) == 0.0
+    day.add(REDIS, WALL - 90, 0.001)
+    assert day.known(WALL) == 90
+    day.outage(Stretch(probe="redis", began=WALL - 600, ended=WALL - 500, id="o"))
+    assert day.known(WALL) == 600.0
+    day.outage(Stretch(probe="redis", began=WALL - 90_000, ended=WALL - 500, id="long"))
+    assert day.known(WALL) == day.hour.span
+    day.add(REDIS, WALL - 80_000, 0.001)
+    assert day.known(WALL) == day.day.span
 
 
 def test_the_hour_is_shown_until_more_is_known() -> None:

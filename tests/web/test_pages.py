@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -11,8 +12,26 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prober.event import Event, Leading, StandingViolation, ViolationFound, ViolationsStand, WritesRestricted
-from prober.outcome import Claim, Ordering, OutageState, Outcome, ProbeName, RaceOutcome, Standing, Violation
+from prober.event import (
+    Event,
+    Leading,
+    ProbeSkipped,
+    StandingViolation,
+    ViolationFound,
+    ViolationsStand,
+    WritesRestricted,
+)
+from prober.outcome import (
+    Claim,
+    Ordering,
+    OutageState,
+    Outcome,
+    ProbeName,
+    RaceOutcome,
+    SkipReason,
+    Standing,
+    Violation,
+)
 from prober.publish.evidence import Evidence
 from prober.publish.journal.encoding import plain
 from prober.publish.journal.stored import StoredOutage, StoredRace, StoredSuite, StoredViolation
@@ -102,7 +121,7 @@ def sections(*happened: Event, now: float = 102.0) -> dict[str, Read]:
     ("happened", "now", "said"),
     [
         ((), 102.0, "Redis not run yet"),
-        ((ran(redis()),), 102.0, "Redis up no outage known 2 ms 1.99 ms 1.99 ms 2.0 s ago"),
+        ((ran(redis()),), 102.0, "Redis up no outage known 2 ms 1.99 ms 1.99 ms 1 s ago"),
         ((ran(redis()),), 111.0, "Redis not known"),
         ((ran(redis(outcome=Outcome.OOM, detail="no memory")),), 102.0, "Redis oom no memory"),
         (
@@ -133,6 +152,22 @@ def test_an_outage_that_lasts_survives_a_restart_on_the_page() -> None:
     assert "redis is down under way 1 min 05 s" in sections(kept, now=5.0)["open"].text
 
 
+def test_a_probe_that_may_not_run_says_why_and_one_that_fails_since_when() -> None:
+    away = Leading(leading=False, at=at(99.0), holder="prober-b")
+    left = ProbeSkipped(probe=ProbeName.RACE, reason=SkipReason.NOT_LEADER)
+    only_race = started(probes={ProbeName.RACE: 1.0}, at=at(98.0))
+    assert "Vendor races left to the writer never" in sections(only_race, away, left)["services"].text
+    assert "Vendor races not run yet never" in sections(only_race, left)["services"].text
+    held = WritesRestricted(at=at(1), paused=True, maintenance=False, sentence="paused until noon")
+    paused = ProbeSkipped(probe=ProbeName.RACE, reason=SkipReason.PAUSED)
+    ran_once = ran(race(), fresh_until=101.0)
+    assert "Vendor races paused 500 ms" in sections(only_race, held, ran_once, paused)["services"].text
+    bad = {"race_outcome": RaceOutcome.SETUP_FAILED, "outcome": Outcome.SETUP_FAILED, "detail": "no vendors"}
+    twice = [ran(race(started=at(start), **bad)) for start in (90.0, 100.0)]
+    said = sections(only_race, *twice, now=102.0)["services"].text
+    assert f"Vendor races setup failed no vendors 12.0 s {utc(at(90.0).wall)}" in said
+
+
 def test_what_holds_writes_back_and_who_writes() -> None:
     held = WritesRestricted(at=at(1), paused=True, maintenance=False, sentence="paused until noon (deploy)")
     assert "no writes paused until noon (deploy)" in sections(ONLY_REDIS, held)["verdict"].text
@@ -154,14 +189,27 @@ def test_what_holds_writes_back_and_who_writes() -> None:
     assert "no replica is known to write" in sections(ONLY_REDIS, begins, takes, now=68.0)["verdict"].text
 
 
+def test_races_without_an_answer_are_wrong_now() -> None:
+    only_race = started(probes={ProbeName.RACE: 1.0}, at=at(98.0))
+    lost = ran(race(race_outcome=RaceOutcome.UNAVAILABLE, outcome=Outcome.NOT_KNOWN, detail="5 failed"))
+    once = sections(only_race, lost)["open"].text
+    assert f"no answer to a race 1 race 2.0 s {utc(at(100.0).wall)} 5 failed races" in once
+    assert "no vendor can accept 3 races 2.0 s" in sections(only_race, lost, lost, lost)["open"].text
+    assert sections(only_race, lost, ran(race()))["open"].text == ""
+
+
 def test_violations_with_what_they_are_and_how_many() -> None:
     found = ViolationFound(id="split_order-1", kind=Violation.SPLIT_ORDER, at=at(7), sentence="two winners")
     one = StandingViolation(found=found, standing=Standing.KNOWN, until_wall=WALL + 900, reason="ticket 7")
     stand = ViolationsStand(at=at(8), open={}, known={Violation.SPLIT_ORDER: 3}, newest=(one,))
     text = sections(ONLY_REDIS, stand)["open"].text
-    assert "split order known 2027-01-15 08:00:07.000 UTC known until 2027-01-15 08:15:00.000 UTC" in text
-    assert "two winners (ticket 7)" in text
-    assert "known: split order 3" in text
+    assert text.startswith("Known, and not paging What ")
+    assert "split order (3) known 2027-01-15 08:00:07.000 UTC known until 2027-01-15 08:15:00.000 UTC" in text
+    assert "two winners (ticket 7) evidence all 3" in text
+    both = replace(stand, open={Violation.LOST_MESSAGE: 1})
+    text = sections(ONLY_REDIS, both)["open"].text
+    assert "What is wrong now" in text
+    assert "lost message open all 1 split order (3) known" in text
     nothing = sections(ONLY_REDIS)["open"]
     assert (nothing.text, nothing.ids) == ("", ["open"])
 
@@ -173,11 +221,13 @@ def test_the_day_is_drawn_from_good_runs_and_outages() -> None:
     assert drawn.count('class="fill won"') == 2 + 1  # two widths, and the key
     assert drawn.count('class="fill failed"') == 2 + 1
     assert "redis down since 2027-01-15 08:01:30.000 UTC, 1.500 s" in drawn
-    assert "The last hour" in drawn
+    assert "The last minute" in drawn
+    day.add(ProbeName.REDIS, WALL - 290, 0.001)
+    assert "The last 7 minutes" in day_section(day, WALL + 105, status["probes"])
     day.complete = True
     day.add(ProbeName.REDIS, WALL - 7200, 0.001)
     whole = day_section(day, WALL + 105, status["probes"])
-    assert "The last 24 hours" in whole
+    assert "The last 3 hours" in whole
     assert "The journal is still being read" not in whole
 
 

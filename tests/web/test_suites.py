@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from multidict import MultiDict
 
 from prober.event import SuiteFinished, SuiteRunning, SuiteSkipped
 from prober.outcome import Ending, Measure, Suite, SuiteSkip, Verdict
@@ -102,3 +103,9 @@ def test_a_page_is_what_was_asked_for() -> None:
 def test_what_cannot_be_meant_is_said(query: dict[str, str], why: str) -> None:
     with pytest.raises(BadQueryError, match=why.replace("(", r"\(")):
         asked_page(query, "suite", tuple(Suite))
+
+
+def test_a_parameter_is_given_once() -> None:
+    twice = MultiDict([("limit", "1"), ("suite", "db-restart"), ("limit", "2")])
+    with pytest.raises(BadQueryError, match="limit: expected once, found 2 times"):
+        asked_page(twice, "suite", tuple(Suite))

@@ -5,6 +5,7 @@ Every text becomes markup through `markup.text` alone, which escapes it: most of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
@@ -54,7 +55,7 @@ def document(frame: Frame, title: str, *content: Markup) -> str:
         "body",
         {"data-live": LIVE if frame.live else None},
         tag("a", {"class": "skip", "href": "#content"}, text("Skip to the content")),
-        tag("header", {"class": "top"}, tag("nav", {"aria-label": "Pages"}, *_links(frame.path))),
+        tag("header", {"class": "top", "id": "top"}, tag("nav", {"aria-label": "Pages"}, *_links(frame.path))),
         tag("main", {"id": "content", "tabindex": "-1"}, *content),
         tag("footer", None, tag("nav", {"aria-label": "For machines"}, *_machines())),
     )
@@ -133,6 +134,13 @@ def moment(wall: float) -> Markup:
 def running(wall: float, now_wall: float) -> Markup:
     """How long something has been going on; a script lets it grow."""
     return tag("time", {"class": "running", "data-since": f"{wall:.3f}"}, text(length(max(0.0, now_wall - wall))))
+
+
+def ago(wall: float, now_wall: float) -> Markup:
+    """How long ago something was, to the second; a script lets it grow."""
+    passed = now_wall - wall
+    said = "just now" if passed < 1 else f"{length(math.floor(passed)).replace('.0 s', ' s')} ago"
+    return tag("time", {"class": "running ago", "data-since": f"{wall:.3f}"}, text(said))
 
 
 def link(words: Markup, *path: str, query: Mapping[str, object] | None = None) -> Markup:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prober.outcome import Ordering, ProbeName
+from prober.outcome import Ordering, ProbeName, SkipReason
 from prober.publish.printable import length, utc
-from prober.publish.status_text import ordering
+from prober.publish.status_text import LONGEST, NO_VENDOR, ordering, unanswered
 from prober.suites.report.markup import NOTHING, Markup, join, tag, text
 from prober.suites.report.wording import count, seconds, share
-from prober.web.day import Day, Percentiles
-from prober.web.pages.layout import badge, facts, figure, link, moment, paragraph, running, section, table
+from prober.web.day import Day, Percentiles, spanned
+from prober.web.pages.layout import ago, badge, facts, figure, link, moment, paragraph, running, section, table
 
 Document = Mapping[str, Any]
 
@@ -35,6 +35,11 @@ _NAMES = {
     ProbeName.DATABASE: "Database",
     ProbeName.DATABASE_POOLED: "Database, pooled",
     ProbeName.HEALTH: "Health pages",
+}
+_HELD_BACK: Mapping[str, str] = {
+    SkipReason.NOT_LEADER: "left to the writer",
+    SkipReason.PAUSED: "paused",
+    SkipReason.MAINTENANCE: "maintenance",
 }
 # Of these there is an outage, with a beginning and an end.
 _WATCHED = (ProbeName.WEBHOOK, ProbeName.REDIS, ProbeName.DATABASE, ProbeName.DATABASE_POOLED)
@@ -84,7 +89,9 @@ def _held_back(status: Document) -> Markup:
 
 def services_section(status: Document, day: Day) -> Markup:
     """A row for each probe: what it says now, since when, how fast now and over the last day."""
-    columns = ("Probe", "Now", "Since", "Took", "Day p50", "Day p99", "Last run")
+    now = float(status["at"])
+    known = spanned(day.known(now)).short
+    columns = ("Probe", "Now", "Since", "Took", f"p50, {known}", f"p99, {known}", "Last run")
     rows = [_service(status, day, name, run) for name, run in status["probes"].items()]
     return section("services", "What is up", table("Probes", columns, rows))
 
@@ -95,20 +102,20 @@ def _service(status: Document, day: Day, name: str, run: Document | None) -> Seq
     whole = day.day.whole(ProbeName(name), now)
     return (
         text(_NAMES.get(ProbeName(name), name)),
-        join([_state(run, outage), _complaint(run, outage)]),
-        _since(status, day, name, outage),
+        join([_state(run, outage, status["held_back"].get(name)), _complaint(run, outage)]),
+        _since(status, day, name, run, outage),
         figure("" if run is None or not run["ok"] else seconds(run["duration_seconds"])),
         _figure(whole, "p50"),
         _figure(whole, "p99"),
-        text("never")
-        if run is None
-        else tag("span", {"class": "figure"}, running(now - run["age_seconds"], now), text(" ago")),
+        text("never") if run is None else tag("span", {"class": "figure"}, ago(now - run["age_seconds"], now)),
     )
 
 
-def _state(run: Document | None, outage: Document | None) -> Markup:
+def _state(run: Document | None, outage: Document | None, held_back: str | None) -> Markup:
     if outage is not None:
         return badge("down", "critical")
+    if held_back is not None and (run is None or run["stale"]):
+        return badge(_HELD_BACK.get(held_back, held_back), "none")
     if run is None:
         return badge("not run yet", "none")
     if run["stale"]:
@@ -121,13 +128,15 @@ def _complaint(run: Document | None, outage: Document | None) -> Markup:
         return tag("small", None, text(_cause(outage)))
     if run is None or run["ok"] or not run["detail"]:
         return NOTHING
-    return tag("small", None, text(_shortened(run["detail"])))
+    return tag("small", None, text(shortened(run["detail"])))
 
 
-def _since(status: Document, day: Day, name: str, outage: Document | None) -> Markup:
+def _since(status: Document, day: Day, name: str, run: Document | None, outage: Document | None) -> Markup:
     now = float(status["at"])
     if outage is not None:
-        return join([running(float(outage["began"]), now), tag("small", None, moment(float(outage["began"])))])
+        return _for(float(outage["began"]), now)
+    if run is not None and run["failing_since"] is not None:
+        return _for(float(run["failing_since"]), now)
     if name not in _WATCHED:
         return NOTHING
     ended = day.up_since.get(name)
@@ -136,7 +145,11 @@ def _since(status: Document, day: Day, name: str, outage: Document | None) -> Ma
         ended = max([*recent, *([ended] if ended is not None else [])])
     if ended is None:
         return text("no outage known")
-    return join([running(ended, now), tag("small", None, moment(ended))])
+    return _for(ended, now)
+
+
+def _for(since: float, now: float) -> Markup:
+    return join([running(since, now), tag("small", None, moment(since))])
 
 
 def _figure(whole: Percentiles | None, which: str) -> Markup:
@@ -144,46 +157,61 @@ def _figure(whole: Percentiles | None, which: str) -> Markup:
 
 
 def open_section(status: Document) -> Markup:
-    """What pages, and what is known and does not; nothing where there is neither."""
+    """What pages, and what is known and does not, a row for each kind; nothing where there is neither."""
     rows = [_outage(one, float(status["at"])) for one in status["outages"]["under_way"]]
-    rows += [_violation(one) for one in status["violations"]["newest"] if one["standing"] == "open"]
-    rows += [_violation(one) for one in status["violations"]["newest"] if one["standing"] == "known"]
+    rows += [_races_without_answer(status)] if unanswered(status) else []
+    counted = [(kind, n) for kind, n in (status["violations"]["open"] or {}).items() if n]
+    rows += [_violations(status, "open", kind, n) for kind, n in counted]
+    title = "What is wrong now" if rows else "Known, and not paging"
+    counted = [(kind, n) for kind, n in (status["violations"]["known"] or {}).items() if n]
+    rows += [_violations(status, "known", kind, n) for kind, n in counted]
     if not rows:
         return tag("section", {"id": "open", "aria-label": "Open"})
-    columns = ("What", "Standing", "When", "Said", "Evidence")
-    counts = [
-        f"{standing}: {kind.replace('_', ' ')} {n}"
-        for standing in ("open", "known")
-        for kind, n in (status["violations"][standing] or {}).items()
-        if n
-    ]
-    stand = status["violations"]
-    total = sum(n for standing in ("open", "known") for n in (stand[standing] or {}).values())
-    more_than_shown = total > len(stand["newest"])
-    more = paragraph(text("; ".join(counts)), kind="soft") if more_than_shown else NOTHING
-    return section("open", "What is wrong now", table("What is wrong now", columns, rows), more)
+    return section("open", title, table(title, ("What", "Standing", "When", "Said", "Evidence"), rows))
 
 
 def _outage(one: Document, now: float) -> Sequence[Markup]:
-    began = float(one["began"])
     return (
         text(f"{one['probe']} is down"),
         badge("under way", "critical"),
-        join([running(began, now), tag("small", None, moment(began))]),
+        _for(float(one["began"]), now),
         text(_cause(one)),
         link(text("evidence"), "incidents", one["id"]),
     )
 
 
-def _violation(one: Document) -> Sequence[Markup]:
-    is_open = one["standing"] == "open"
-    until = "open until" if is_open else "known until"
+def _races_without_answer(status: Document) -> Sequence[Markup]:
+    races = unanswered(status)
+    kind = "critical" if races >= NO_VENDOR else "warning"
     return (
-        text(one["kind"].replace("_", " ")),
-        badge(one["standing"], "critical" if is_open else "none"),
-        join([moment(float(one["at"])), tag("small", None, text(f"{until} "), moment(float(one["until"])))]),
-        text(one["sentence"] if is_open else f"{one['sentence']} ({one['reason']})"),
-        link(text("evidence"), "incidents", one["id"]),
+        text("no vendor can accept" if races >= NO_VENDOR else "no answer to a race"),
+        badge(f"{count(races)} {'race' if races == 1 else 'races'}", kind),
+        _for(float(status["unanswered_races"]["since"]), float(status["at"])),
+        text(shortened(status["probes"]["race"]["detail"])),
+        link(text("races"), "races"),
+    )
+
+
+def _violations(status: Document, standing: str, kind: str, how_many: int) -> Sequence[Markup]:
+    """All of one kind: the newest of them in words, the others by their number and a link."""
+    is_open = standing == "open"
+    newest = [o for o in status["violations"]["newest"] if (o["standing"], o["kind"]) == (standing, kind)]
+    times = f" ({count(how_many)})" if how_many > 1 else ""
+    what = text(f"{kind.replace('_', ' ')}{times}")
+    mark = badge(standing, "critical" if is_open else "none")
+    every = link(text(f"all {count(how_many)}"), "incidents", query={"kind": kind})
+    if not newest:
+        return what, mark, NOTHING, NOTHING, every
+    one = newest[0]
+    until = tag("small", None, text(f"{standing} until "), moment(float(one["until"])))
+    said = shortened(one["sentence"]) if is_open else f"{shortened(one['sentence'])} ({one['reason']})"
+    evidence = link(text("evidence"), "incidents", one["id"])
+    return (
+        what,
+        mark,
+        join([moment(float(one["at"])), until]),
+        text(said),
+        join([evidence, tag("small", None, every)]) if how_many > 1 else evidence,
     )
 
 
@@ -226,10 +254,11 @@ def _totals(total: Mapping[str, int]) -> str:
 
 
 def _cause(outage: Document) -> str:
-    return _shortened(f"{outage['cause']}: {outage['detail']}" if outage["detail"] else outage["cause"])
+    return shortened(f"{outage['cause']}: {outage['detail']}" if outage["detail"] else outage["cause"])
 
 
-def _shortened(said: str, most: int = 160) -> str:
+def shortened(said: str, most: int = LONGEST) -> str:
+    """A sentence as far as it goes in a list; the evidence has the whole."""
     return said if len(said) <= most else f"{said[: most - 1]}…"
 
 

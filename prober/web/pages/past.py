@@ -13,14 +13,15 @@ from prober.suites.report.plots.frame import Box, Key, axes, both, margins
 from prober.suites.report.plots.scales import Linear
 from prober.suites.report.plots.series import Line, lines
 from prober.suites.report.wording import count, seconds
-from prober.web.day import DRAWN, Day, Grid, Percentiles, Stretch
+from prober.web.day import DRAWN, Day, Grid, Percentiles, Stretch, spanned
 from prober.web.incidents import Incident
 from prober.web.pages.layout import badge, figure, link, moment, paragraph, section, table
-from prober.web.pages.now import lasted
+from prober.web.pages.now import lasted, shortened
 
 _PLOT = 150  # pixels
 _ROW = 22
-_LEAST_SHOWN = 600.0  # seconds
+_ON_FRONT = 90  # characters of a race's verdict
+_LEAST_SHOWN = 120.0  # seconds
 _LEAST = 3.0  # an outage of a moment must be seen
 _TITLES = {
     ProbeName.WEBHOOK: "Webhook answers",
@@ -52,7 +53,7 @@ def _incident(one: Incident) -> Sequence[Markup]:
                 text(f"{outage.probe} down"),
                 moment(outage.began_wall),
                 standing,
-                text(said),
+                text(shortened(said)),
                 link(text("evidence"), "incidents", outage.id),
             )
         case violation:
@@ -62,25 +63,25 @@ def _incident(one: Incident) -> Sequence[Markup]:
                 text(violation.kind.replace("_", " ")),
                 moment(violation.first_wall),
                 join([badge(one.standing or "", kind), why]),
-                text(violation.sentence),
+                text(shortened(violation.sentence)),
                 link(text("evidence"), "incidents", violation.id),
             )
 
 
-def races_table(races: Sequence[StoredRace]) -> Markup:
-    """Races with their verdicts in a sentence."""
+def races_table(races: Sequence[StoredRace], *, whole: bool = True) -> Markup:
+    """Races with their verdicts in a sentence, as far as it goes where not the `whole` is wanted."""
     if not races:
         return paragraph(text("None."))
     columns = ("Released", "Outcome", "Took", "Verdict", "Evidence")
-    return table("Races", columns, [_race(one) for one in races])
+    return table("Races", columns, [_race(one, whole) for one in races])
 
 
-def _race(race: StoredRace) -> Sequence[Markup]:
+def _race(race: StoredRace, whole: bool) -> Sequence[Markup]:
     return (
         moment(race.released_wall),
         outcome_badge(race.outcome, violation=race.violation),
         figure("" if race.race_duration is None else seconds(race.race_duration)),
-        text(race.sentence),
+        text(race.sentence if whole else shortened(race.sentence, _ON_FRONT)),
         link(text("timeline"), "races", race.id),
     )
 
@@ -111,9 +112,9 @@ def _suite(one: StoredSuite) -> Sequence[Markup]:
 
 
 def day_section(day: Day, now: float, probes: Mapping[str, object]) -> Markup:
-    """The last day, or hour where no more is known: when what was down, and how long good runs took."""
+    """The last day, or as much as is known of it: when what was down, and how long good runs took."""
     watched = [name for name in DRAWN if name in probes]
-    span = _Span(day.shown(now), now, day.outages(now))
+    span = _Span(day.shown(now), now, day.known(now), day.outages(now))
     drawn = [_outages(span, [name for name in watched if name in _WATCHED])]
     drawn += [_latency(span, name) for name in watched]
     still = NOTHING if day.complete else paragraph(text("The journal is still being read."), kind="soft")
@@ -126,6 +127,7 @@ class _Span:
 
     grid: Grid
     now: float
+    known: float  # seconds
     outages: Sequence[Stretch]
 
     @property
@@ -134,15 +136,12 @@ class _Span:
 
     @property
     def words(self) -> str:
-        return "24 hours" if self.in_hours else "hour"
+        return spanned(self.known).words
 
     @property
     def begin(self) -> float:
-        """Where the x axis begins: of an hour of which little is known, not before that."""
-        begin = self.now - self.grid.span
-        if not self.in_hours:
-            begin = max(begin, min(self.grid.begins(self.now), self.now - _LEAST_SHOWN))
-        return self.at(begin)
+        """Where the x axis begins: not long before the first that is known."""
+        return self.at(self.now - max(self.known, _LEAST_SHOWN))
 
     def at(self, wall: float) -> float:
         """A moment as the x axis counts."""
@@ -151,6 +150,10 @@ class _Span:
     def slots(self, probe: ProbeName) -> list[tuple[float, Percentiles | None]]:
         """The slots that are drawn: when each began, and what was measured in it."""
         return [one for one in self.grid.slots(probe, self.now) if self.at(one[0] + self.grid.slot) > self.begin]
+
+    def holds(self, outage: Stretch) -> bool:
+        """Whether any of it is drawn."""
+        return self.at(outage.ended or self.now) >= self.begin
 
     def say(self, at: float) -> str:
         return "now" if at == 0 else f"{at:g} {'h' if self.in_hours else 'min'}"
@@ -182,7 +185,7 @@ def _latency(span: _Span, probe: ProbeName) -> Markup:
 def _outages(span: _Span, probes: Sequence[ProbeName]) -> Markup:
     if not probes:
         return NOTHING
-    said = [f"{name} {sum(1 for one in span.outages if one.probe == name)}" for name in probes]
+    said = [f"{name} {sum(1 for one in span.outages if one.probe == name and span.holds(one))}" for name in probes]
 
     def draw(box: Box) -> Markup:
         x = Linear(span.begin, 0.0, *box.x, most=5 if box.narrow else 10)
@@ -190,7 +193,7 @@ def _outages(span: _Span, probes: Sequence[ProbeName]) -> Markup:
         rows = [_outage_row(box, x, n, name, span) for n, name in enumerate(probes)]
         return join([axes(box, x, y, span.say, lambda _: ""), *rows])
 
-    description = f"Outages in the last day: {', '.join(said)}."
+    description = f"Outages in the last {span.words}: {', '.join(said)}."
     keys = (Key("won", "good runs"), Key("failed", "down"))
     return both("Up and down", description, keys, draw, len(probes) * _ROW + 46, sides=margins(probes))
 
@@ -210,7 +213,7 @@ def _outage_row(box: Box, x: Linear, n: int, name: ProbeName, span: _Span) -> Ma
         size: dict[str, float] = {"x": left, "y": top + 6, "width": max(1.0, right - left), "height": _ROW - 12}
         parts.append(tag("rect", {"class": "fill won", **size}))
     for one in span.outages:
-        if one.probe == name and span.at(one.ended or span.now) >= span.begin:
+        if one.probe == name and span.holds(one):
             left = min(x.at(span.at(one.began)), box.x[1] - _LEAST)
             right = x.at(0.0 if one.ended is None else span.at(one.ended))
             size = {"x": left, "y": top + 2, "width": max(_LEAST, right - left), "height": _ROW - 4}
@@ -228,7 +231,7 @@ def _stretches(span: _Span, name: ProbeName) -> list[tuple[float, float]]:
         if found and found[-1][1] == begin:
             found[-1] = (found[-1][0], end)
         else:
-            found.append((begin, end))
+            found.append((max(begin, span.now - span.known), end))
     return found
 
 

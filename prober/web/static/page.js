@@ -10,7 +10,7 @@ status.id = "link";
 const heard = document.createElement("div");
 heard.className = "heard";
 heard.setAttribute("role", "status");
-document.body.append(status, heard);
+document.getElementById("top").append(status, heard);
 
 // As `prober.publish.printable.length` says it.
 function length(seconds) {
@@ -25,14 +25,21 @@ function length(seconds) {
   return days ? `${days} d ${hours % 24} h` : `${hours} h ${two(minutes % 60)} min`;
 }
 
+// As `prober.web.pages.layout.ago` says it.
+function ago(seconds) {
+  return seconds < 1 ? "just now" : `${length(Math.floor(seconds)).replace(".0 s", " s")} ago`;
+}
+
 function grow() {
   const now = (Date.now() - page.behind) / 1000;
   for (const one of document.querySelectorAll("time.running")) {
-    one.textContent = length(Math.max(0, now - Number(one.dataset.since)));
+    const passed = Math.max(0, now - Number(one.dataset.since));
+    one.textContent = one.classList.contains("ago") ? ago(passed) : length(passed);
   }
   const silent = Date.now() - page.heard;
   const lost = silent > SILENT_AFTER;
   status.className = lost ? "lost" : "";
+  document.body.classList.toggle("stale", lost);
   status.textContent = lost ? `not live: nothing heard for ${length(silent / 1000)}` : "live";
   if (lost && page.source.readyState === EventSource.CLOSED) listen();
 }
