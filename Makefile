@@ -18,7 +18,7 @@ help:
 	@echo 'make detection             every planted fault told, clean runs, rare windows: docs/detection.md'
 	@echo 'make chaos                 200 times kill -9, and nothing left or forgotten: docs/chaos.md, cleanups.md'
 	@echo 'make election              three replicas in trouble, and never two that write: docs/election.md'
-	@echo 'make suites                the eighteen scenarios of the guide at their full sizes: docs/suites.md'
+	@echo 'make suites                the eighteen scenarios of the guide at their full sizes: docs/suites.md, resilience.md'
 	@echo 'make alerting              each fault and who is told of it, after how long: docs/alerting.md'
 	@echo 'make quiet                 twenty minutes healthy, and nobody told: docs/alerting.md'
 	@echo 'make dashboards            every panel asked of a real Prometheus during incidents: docs/dashboards.md'
@@ -83,6 +83,7 @@ quiet: $(VENV)/.dev tools
 
 suites: $(VENV)/.dev
 	$(BIN)/python -m proofs.suites
+	$(BIN)/python -m proofs.resilience
 
 dashboards: $(VENV)/.dev tools
 	$(BIN)/python -m proofs.dashboards

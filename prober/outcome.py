@@ -285,9 +285,9 @@ class Measure(StrEnum):
     QUEUE_P99 = "queue_operation_p99_seconds"
     CACHE_MISS_P99 = "cache_miss_p99_seconds"
     # Judged by no row: they tell which remedy a drill calls for.
-    WAIT_DURING = (
-        "wait_p99_during_failure_seconds"  # until any answer or until given up, sent while the fault lasted
-    )
+    # Waits: until any answer or until given up, of what was due while the fault lasted.
+    TYPICAL_WAIT_DURING = "wait_p50_during_failure_seconds"
+    WAIT_DURING = "wait_p99_during_failure_seconds"
     NOT_KEPT_DURING = "not_kept_rate_during_failure"  # refused, or answered 2xx and lost; not those given up on
 
 

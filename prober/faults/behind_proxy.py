@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from prober.faults.conditions import CLEAR
-from prober.faults.control_client import Control, ControlError
-from prober.faults.driver import FaultError
+from prober.faults.control_client import Control, ControlError, NobodyError
+from prober.faults.driver import FaultError, GoneError
 from prober.outcome import DriverKind, FaultKind, Service
 
 PROXY_FAULTS = (FaultKind.REFUSE, FaultKind.SLOW, FaultKind.FREEZE)
@@ -62,12 +62,14 @@ class ProxyFault:
 
     async def undo(self) -> None:
         """Clear the conditions; those of a proxy that has ended went with it."""
-        with suppress(ControlError):
-            async with Control(self._directory) as control:
-                try:
+        with suppress(NobodyError):
+            try:
+                async with Control(self._directory) as control:
                     await control.clear()
-                except ControlError as error:
-                    raise FaultError(str(error)) from None
+            except NobodyError:
+                raise
+            except ControlError as error:
+                raise FaultError(str(error)) from None
         if self._held is not None:
             self._held.close()
             self._held = None
@@ -77,8 +79,10 @@ class ProxyFault:
         try:
             async with Control(self._directory) as control:
                 state = await control.show()
-        except ControlError:
-            return
+        except NobodyError:
+            raise GoneError(f"the proxy in {self._directory} has ended, and the fault with it") from None
+        except ControlError as error:
+            raise FaultError(str(error)) from None
         if state.conditions != CLEAR:
             raise FaultError(f"the proxy at {self._directory} is not clear: {state.conditions}")
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from prober.faults.control import SOCKET
 from prober.faults.state import State
-from prober.faults.unix_socket import ControlError, JsonLink
+from prober.faults.unix_socket import ControlError, JsonLink, NobodyError
 
-__all__ = ["Control", "ControlError"]
+__all__ = ["Control", "ControlError", "NobodyError"]
 
 TIMEOUT = 10.0  # seconds for one answer; the proxy answers in a millisecond
 

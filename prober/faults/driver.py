@@ -12,6 +12,10 @@ class FaultError(Exception):
     """A fault could not be made, or not be undone; the text says what was expected, what came, what to do."""
 
 
+class GoneError(FaultError):
+    """Who made a fault has ended, and the fault with it: nothing is left to undo. The text says who."""
+
+
 class Driver(Protocol):
     """One fault. Every method may raise FaultError and nothing else."""
 
@@ -38,5 +42,8 @@ class Driver(Protocol):
         ...
 
     async def check_undone(self) -> None:
-        """Look, by another way than that of `undo`, whether it is undone; FaultError while it is not."""
+        """Look, by another way than that of `undo`, whether it is undone; FaultError while it is not.
+
+        GoneError where nothing can be looked at any more, since it all has ended.
+        """
         ...

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from prober.faults.driver import FaultError
+from prober.faults.driver import FaultError, GoneError
 from prober.outcome import DriverKind, FaultKind, Outcome, Service
 from prober.probes.database_outcome import database_failure
 from prober.probes.database_session import MARK, DatabaseAddress, DatabaseSession, open_database
@@ -84,7 +84,11 @@ class _OwnSessions:
                 finally:
                     session.drop()
         except Exception as error:
-            raise FaultError(database_failure(error, str(self._address)).detail) from None
+            failure = database_failure(error, str(self._address))
+            if failure.outcome is Outcome.REFUSED and not self._address.pooled:
+                # Nobody listens there any more, so that no session can be left either.
+                raise GoneError(f"{self._address} has ended, and the sessions with it") from None
+            raise FaultError(failure.detail) from None
         return int(rows[0][0]) if rows else 0
 
     async def _open(self) -> DatabaseSession:

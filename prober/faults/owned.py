@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from prober.faults.driver import FaultError
-from prober.faults.unix_socket import ControlError, JsonLink
+from prober.faults.driver import FaultError, GoneError
+from prober.faults.unix_socket import ControlError, JsonLink, NobodyError
 from prober.outcome import DriverKind, FaultKind, Service
 
 SOCKET = "demo.sock"
@@ -59,12 +59,14 @@ class DemoFault:
 
     async def undo(self) -> None:
         """Have it undone; there is nothing to undo in a demo that has ended."""
-        with suppress(ControlError):
-            async with demo_link(self._directory) as link:
-                try:
+        with suppress(NobodyError):
+            try:
+                async with demo_link(self._directory) as link:
                     await link.ask({"do": "undo", "service": self.service})
-                except ControlError as error:
-                    raise FaultError(str(error)) from None
+            except NobodyError:
+                raise
+            except ControlError as error:
+                raise FaultError(str(error)) from None
         if self._held is not None:
             self._held.close()
             self._held = None
@@ -74,8 +76,10 @@ class DemoFault:
         try:
             async with demo_link(self._directory) as link:
                 state = (await link.ask({"do": "show"}))["services"][self.service]
-        except ControlError:
-            return  # the demo has ended, and its servers with it
+        except NobodyError:
+            raise GoneError(f"the demo in {self._directory} has ended, and its {self.service} with it") from None
+        except ControlError as error:
+            raise FaultError(str(error)) from None
         if not state["running"] or state["fault"] is not None:
             raise FaultError(
                 f"the {self.service} of the demo in {self._directory} is still under a fault: {state}"

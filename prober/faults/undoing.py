@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from prober.config.model import Config
-from prober.faults.driver import Driver, FaultError
+from prober.faults.driver import Driver, FaultError, GoneError
 from prober.faults.known import driver_of
 from prober.faults.ledger import Ledger, LedgerError
 from prober.faults.outside import answers
@@ -20,9 +20,13 @@ PATIENCE = 90.0
 Say = Callable[[str], None]
 
 
-async def undo_surely(driver: Driver, config: Config, *, patience: float = PATIENCE) -> None:
-    """Undo, and look from outside, again and again for `patience` seconds; FaultError with the last reason."""
-    deadline = time.monotonic() + patience
+async def undo_surely(driver: Driver, config: Config, *, patience: Callable[[], float] = lambda: PATIENCE) -> str:
+    """Undo, and look from outside, again and again; a clause that says how it was seen to be undone.
+
+    `patience` is asked before each further try for how long (seconds, from the first one) that is done; FaultError
+    with the last reason after it.
+    """
+    began = time.monotonic()
     done = False
     while True:
         try:
@@ -31,12 +35,14 @@ async def undo_surely(driver: Driver, config: Config, *, patience: float = PATIE
                 done = True
             await driver.check_undone()
             await answers(driver.service, config)
+        except GoneError as gone:
+            return str(gone)
         except FaultError as error:
-            if time.monotonic() > deadline:
-                raise FaultError(f"not undone after {patience:g} s: {error}") from None
+            if time.monotonic() > began + (tried := patience()):
+                raise FaultError(f"not undone after {tried:g} s: {error}") from None
             await asyncio.sleep(LOOK if done else AGAIN)
         else:
-            return
+            return f"{driver.service} answers"
 
 
 async def undo_standing(ledger: Ledger, config: Config, say: Say, *, patience: float = PATIENCE) -> bool:
@@ -53,14 +59,11 @@ async def undo_standing(ledger: Ledger, config: Config, say: Say, *, patience: f
     for entry in entries:
         began = time.monotonic()
         try:
-            await undo_surely(driver_of(entry, config), config, patience=patience)
+            seen = await undo_surely(driver_of(entry, config), config, patience=lambda: patience)
         except (FaultError, LedgerError) as error:
             say(f"NOT UNDONE: {entry.sentence}: {error}")
             whole = False
             continue
         ledger.remove(entry)
-        say(
-            f"undone and checked from outside: {entry.sentence} ({entry.service} answers again; "
-            f"{time.monotonic() - began:.1f} s)"
-        )
+        say(f"undone and checked from outside: {entry.sentence} ({seen}; {time.monotonic() - began:.1f} s)")
     return whole

@@ -17,6 +17,10 @@ class ControlError(Exception):
     """Who is to be controlled cannot be reached, or has refused; the text is the reason."""
 
 
+class NobodyError(ControlError):
+    """Nobody listens there: who is to be controlled has ended, or never was."""
+
+
 @contextlib.contextmanager
 def short_path(directory: Path, name: str) -> Iterator[str]:
     """A path of the socket that fits into its address, however long that of the directory is (unix(7))."""
@@ -78,7 +82,7 @@ class JsonLink:
         except OSError as error:
             sock.close()
             where = self._directory / self._name
-            raise ControlError(f"no {self._who} answers at {where}: {error.strerror}; is it running?") from None
+            raise NobodyError(f"no {self._who} answers at {where}: {error.strerror}; is it running?") from None
         return self
 
     async def __aexit__(

@@ -23,6 +23,7 @@ UNITS: Mapping[Measure, Unit] = {
     Measure.DATABASE_P99: Unit.SECONDS,
     Measure.QUEUE_P99: Unit.SECONDS,
     Measure.CACHE_MISS_P99: Unit.SECONDS,
+    Measure.TYPICAL_WAIT_DURING: Unit.SECONDS,
     Measure.WAIT_DURING: Unit.SECONDS,
     Measure.NOT_KEPT_DURING: Unit.RATE,
 }

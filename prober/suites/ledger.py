@@ -25,7 +25,7 @@ _RUN_ID = re.compile(r"[0-9a-f]{19}")
 class Reserved:
     """What one ledger says: ordinals 1 to `count` of this run may have rows in the target.
 
-    `last` is when the last block was reserved (Unix time of the file).
+    `last` is when the last block was reserved, or its sender last said that it sends (Unix time of the file).
     """
 
     instance: str
@@ -65,6 +65,10 @@ class Ledger:
         """From now on ordinals up to this one may be sent; returns once that is on disk."""
         os.write(self._file, json.dumps({"reserved": count}).encode() + b"\n")
         os.fsync(self._file)
+
+    def touch(self) -> None:
+        """Something of it is sent now."""
+        os.utime(self._file)
 
     def close(self) -> None:
         """Let go of it, and leave it for a later clean-up."""

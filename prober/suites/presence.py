@@ -18,6 +18,8 @@ from prober.flock import FileLock, peek
 from prober.outcome import Suite
 
 FOLDER = "suites"
+# What a run has found so far, for the case that it does not come to its end (`race/found.py`).
+FOUND = ".found"
 FILE_NAME = "running.lock"
 # Whoever looks holds it shared for a moment: it is tried again for this long (seconds).
 PATIENCE = 2.0
@@ -35,6 +37,11 @@ class RunningSuite:
 
     def __str__(self) -> str:
         return "another suite" if self.suite is None else f"{self.suite} {self.scenario} ({self.run_id})"
+
+
+def found_file(folder: Path, run_id: str) -> Path:
+    """Where a run writes down what it finds as it goes."""
+    return folder / f"{run_id}{FOUND}"
 
 
 class AnotherRunsError(Exception):

@@ -28,7 +28,7 @@ from prober.guide.judging import judge
 from prober.log import configure_log
 from prober.outcome import Ending, Measure, Suite, Verdict
 from prober.probes.synthetic import new_run_id
-from prober.suites.presence import FOLDER, AnotherRunsError, present
+from prober.suites.presence import FOLDER, AnotherRunsError, found_file, present
 from prober.suites.results import By, Results, Where, file_name, write
 from prober.suites.results_drill import DrillDetail
 from prober.suites.results_load import LoadDetail
@@ -196,18 +196,18 @@ def exit_code(results: Results, violations: int) -> int:
 
 def masked(results: Results, redact: Callable[[str], str]) -> Results:
     """The same without any secret in its texts."""
-    document = results.model_dump(mode="json")
-    return Results.model_validate(_masked(document, redact))
+    return Results.model_validate(masked_value(results.model_dump(mode="json"), redact))
 
 
-def _masked(value: Any, redact: Callable[[str], str]) -> Any:
+def masked_value(value: Any, redact: Callable[[str], str]) -> Any:
+    """The same JSON without any secret in its texts."""
     match value:
         case str():
             return redact(value)
         case dict():
-            return {key: _masked(each, redact) for key, each in value.items()}
+            return {key: masked_value(each, redact) for key, each in value.items()}
         case list() | tuple():
-            return tuple(_masked(each, redact) for each in value)
+            return tuple(masked_value(each, redact) for each in value)
     return value
 
 
@@ -291,6 +291,7 @@ def _hand_to_daemon(plan: Plan, settings: Settings, results: Results) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write(results, folder / f"{results.run_id}.json")
+        found_file(folder, results.run_id).unlink(missing_ok=True)  # all of it is in the results now
     except OSError as error:
         _complain(plan, settings, f"no daemon will know of these results: {error.filename}: {error.strerror}", 0)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Stop:
@@ -25,6 +28,17 @@ class Stop:
         if not self._asked.is_set():
             self.reason = reason
             self._asked.set()
+
+    async def unless(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What the work comes to, or None where the end is asked for before; it is cancelled then."""
+        working, asked = asyncio.ensure_future(work), asyncio.ensure_future(self._asked.wait())
+        try:
+            await asyncio.wait([working, asked], return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else None
+        finally:
+            for task in (working, asked):
+                task.cancel()
+            await asyncio.wait([working, asked])
 
     async def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is asked for, at most `timeout` seconds; whether it is."""

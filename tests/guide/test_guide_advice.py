@@ -96,27 +96,29 @@ DATABASE_BREAKER = "Put a circuit breaker and timeouts before PostgreSQL (circui
 
 
 @pytest.mark.parametrize(
-    ("errors", "not_kept", "wait", "wanted"),
+    ("errors", "not_kept", "typical", "longest", "wanted"),
     [
-        (0.6, 0.6, 0.02, [QUEUE]),  # refused or lost, but at once
-        (0.6, 0.0, 10.0, [BREAKER, TIMEOUT]),  # nothing lost, but given up on
-        (0.6, 0.3, 10.0, [QUEUE, BREAKER, TIMEOUT]),
-        (0.6, None, None, [QUEUE, BREAKER, TIMEOUT]),  # not measured which
-        (0.6, 0.0, 0.02, [QUEUE, BREAKER, TIMEOUT]),  # the clues speak against all: better all than none
-        (0.0, 0.0, 0.55, [BREAKER, TIMEOUT]),  # all went well, slowly
-        (0.0, 0.0, 0.5, [BREAKER, TIMEOUT]),
-        (0.0, 0.0, 0.49, []),
-        (0.0, None, None, []),
-        (0.002, 0.002, 0.02, [QUEUE]),  # a good row, and yet messages that nothing kept
+        (0.6, 0.6, 0.02, 0.02, [QUEUE]),  # refused or lost, but at once
+        (0.6, 0.0, 10.0, 15.0, [BREAKER, TIMEOUT]),  # nothing lost, but given up on
+        (0.6, 0.3, 10.0, 15.0, [QUEUE, BREAKER, TIMEOUT]),
+        (0.6, None, None, None, [QUEUE, BREAKER, TIMEOUT]),  # not measured which
+        (0.6, 0.0, 0.02, 0.02, [QUEUE, BREAKER, TIMEOUT]),  # the clues speak against all: better all than none
+        (0.0, 0.0, 0.55, 1.0, [BREAKER]),  # all went well, slowly; bounded
+        (0.0, 0.0, 0.5, 1.1, [BREAKER, TIMEOUT]),
+        (0.0, 0.0, 0.49, 0.5, []),  # half of them fast, the attempts of a breaker bounded
+        (0.0, 0.0, 0.02, 15.0, [TIMEOUT]),  # a breaker, whose attempts nothing bounds
+        (0.0, None, None, None, []),
+        (0.002, 0.002, 0.02, 0.02, [QUEUE]),  # a good row, and yet messages that nothing kept
     ],
 )
 def test_a_redis_drill_tells_the_fallback_queue_from_the_circuit_breaker(
-    errors: float, not_kept: float | None, wait: float | None, wanted: list[str]
+    errors: float, not_kept: float | None, typical: float | None, longest: float | None, wanted: list[str]
 ) -> None:
     measures = {
         Measure.ERROR_RATE: errors,
         Measure.NOT_KEPT_DURING: not_kept,
-        Measure.WAIT_DURING: wait,
+        Measure.TYPICAL_WAIT_DURING: typical,
+        Measure.WAIT_DURING: longest,
     }
     assert [each.title for each in judge(Suite.REDIS_FAILURE, measures).advice] == wanted
 
@@ -131,7 +133,7 @@ def test_a_redis_drill_tells_the_fallback_queue_from_the_circuit_breaker(
 def test_a_database_drill_tells_them_too(not_kept: float, wait: float, there: str, not_there: str) -> None:
     found = titles(
         Suite.DB_RESTART,
-        {Measure.SUCCESS_DURING: 0.0, Measure.NOT_KEPT_DURING: not_kept, Measure.WAIT_DURING: wait},
+        {Measure.SUCCESS_DURING: 0.0, Measure.NOT_KEPT_DURING: not_kept, Measure.TYPICAL_WAIT_DURING: wait},
     )
     assert "Let a standby take over" in found
     assert there in found

@@ -14,12 +14,14 @@ from prober.suites.drill.figures import (
     Fate,
     Window,
     backlog_figures,
+    clues,
     followed,
     measures_of,
     percentile,
     phase_figures,
     recovery_figures,
     series,
+    untouched,
 )
 from prober.suites.drill.traffic import Sent
 from prober.suites.results_drill import Backlog, Recovery, Rollbacks
@@ -175,6 +177,37 @@ def test_no_transaction_is_no_rollback_rate() -> None:
     assert Measure.ROLLBACKS in why_not
     some = Rollbacks(transactions=8, rolled_back=2, sentence="")
     assert measures_of(Service.DATABASE, (), backlog, recovery(1, 1), some)[0][Measure.ROLLBACKS] == 0.25
+
+
+def test_waits_and_what_nothing_kept_are_those_of_the_fault() -> None:
+    messages = [
+        sent(105.0, seconds=9.0),  # before
+        sent(111.0, seconds=0.01),
+        sent(112.0, seconds=0.02),
+        sent(113.0, Outcome.TIMEOUT, seconds=3.0, code=None),  # given up: whether it was kept is not known
+        sent(114.0, Outcome.SERVER_ERROR, seconds=0.03, code=503),
+        sent(115.0, Outcome.RATE_LIMITED, seconds=5.0, code=429),
+        sent(140.0, Outcome.SERVER_ERROR, seconds=8.0, code=500),  # after
+    ]
+    fates = fated(*messages)
+    assert clues(WINDOW, messages, fates, visible=True) == {
+        Measure.TYPICAL_WAIT_DURING: pytest.approx(0.02),
+        Measure.WAIT_DURING: pytest.approx(3.0),
+        Measure.NOT_KEPT_DURING: 0.25,
+    }
+    fates[messages[1].message_sid] = Fate(settlement=Settlement.LOST, seen=None, effects=0)
+    assert clues(WINDOW, messages, fates, visible=True)[Measure.NOT_KEPT_DURING] == 0.5
+    assert clues(WINDOW, messages, fates, visible=False)[Measure.NOT_KEPT_DURING] is None
+    assert set(clues(WINDOW, messages[:1], fates, visible=True).values()) == {None}
+
+
+def test_of_claimed_messages_a_bad_figure_stands_and_a_good_one_shows_nothing() -> None:
+    assert set(untouched({Measure.ERROR_RATE: 0.0, Measure.BACKLOG: 5.0, Measure.RECOVERY_TIME: 1.0})) == {
+        Measure.ERROR_RATE,
+        Measure.BACKLOG,
+    }
+    assert untouched({Measure.ERROR_RATE: 0.3, Measure.BACKLOG: 5000.0}) == {}
+    assert untouched({Measure.ERROR_RATE: None}) == {}
 
 
 def test_percentile_is_the_nearest_rank() -> None:

@@ -29,18 +29,20 @@ PROBES = {
 }
 
 
-def drillable_stack(owner: Owner, drills: Mapping[str, Any] | None = None) -> Stack:
-    """A stack whose servers may be broken, with quick probes and no limit that would be in the way."""
-    sections: dict[str, Any] = {"cap": WIDE_CAP}
-    if drills is not None:
-        sections["drills"] = dict(drills)
+def drillable_stack(
+    owner: Owner, *, target: Mapping[str, Any] | None = None, webhook: Mapping[str, Any] | None = None
+) -> Stack:
+    """A stack whose servers may be broken, with quick probes and no limit that would be in the way.
+
+    `target` are settings of the target, `webhook` is the probe's section, where they are to be others.
+    """
     return Stack(
         owner=owner,
         directory=owner.directory,
-        probes=PROBES,
-        target_settings={"rate_limit": {"requests": 50_000}},
+        probes={**PROBES, **({} if webhook is None else {"webhook": webhook})},
+        target_settings={"rate_limit": {"requests": 50_000}, **(target or {})},
         target_config={"rate_limit": "50000/1m"},
-        config_sections=sections,
+        config_sections={"cap": WIDE_CAP},
         drillable=True,
     )
 

@@ -126,7 +126,10 @@ async def test_resilience_on_and_off(
     (row,) = [point for point in without.judgement.breaking_points if point.measure is measure]
     # One that is due at the very edge of the fault may get through.
     assert row.verdict in (Verdict.WARNING, Verdict.CRITICAL)
-    assert without.judgement.advice
+    # Lost and not waited for: the remedy is a queue and no circuit breaker.
+    titles = [advice.title for advice in without.judgement.advice]
+    assert [title for title in titles if "(fallback queue)" in title]
+    assert not [title for title in titles if "(circuit breaker)" in title], without.measures
     await nothing_left(stack)
 
 
@@ -140,6 +143,34 @@ async def test_a_database_drill_counts_its_own_rollbacks(stack: Stack) -> None:
     assert results.measures[Measure.ROLLBACKS] == detail.rollbacks.rolled_back / detail.rollbacks.transactions
     assert detail.backlog.largest is not None
     await agree(stack, results, detail)
+    await nothing_left(stack)
+
+
+@pytest.mark.parametrize("words", [("redis", "crash"), ("db", "slow")], ids=["redis", "db"])
+async def test_claimed_messages_have_no_side_effect_whatever_is_broken(
+    stack: Stack, words: tuple[str, str]
+) -> None:
+    await nothing_left(stack)
+    original = stack.config_file.read_text(encoding="utf-8")
+    change_config(stack, lambda document: document["probes"]["webhook"].update(mode="no_side_effects"))
+    try:
+        results, detail = complete(await drilled(stack.config_file, *words, "--duration", "3s", "--rate", "12"))
+    finally:
+        stack.config_file.write_text(original, encoding="utf-8")
+    assert detail.followed is not None
+    assert detail.followed.accepted > 20
+    record = await recorded(stack, results.run_id)
+    assert record.received
+    assert not record.processed
+    # Neither later, by a job that finds its claim gone.
+    assert (await rows(stack, "whatsapp_messages"))["whatsapp_messages"] == 0
+    judged = {row.measure: row for row in results.judgement.breaking_points}
+    if words[0] == "redis":
+        for measure in (Measure.ERROR_RATE, Measure.BACKLOG):
+            assert judged[measure].verdict is None
+            assert "claimed, and end before the target queues anything" in (judged[measure].why_not or "")
+    else:
+        assert judged[Measure.SUCCESS_DURING].verdict is not None
     await nothing_left(stack)
 
 

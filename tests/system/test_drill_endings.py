@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,6 +125,27 @@ async def test_another_drill_waits_for_its_turn(stack: Stack) -> None:
     drilling.signal(signal.SIGTERM)
     await drilling.end()
     assert await well(stack)
+
+
+async def test_its_place_vanishes_and_it_ends_soon(stack: Stack) -> None:
+    """The last one: nothing is left of the stack then."""
+    drilling = await broken(KINDS["demo"], stack, "--duration", "60s")
+    began = time.monotonic()
+    await stack.stop_drills()
+    for server in (stack.target, stack.postgres):  # Redis is what the drill has killed
+        server.kill()
+    ended = await drilling.end()
+    # Its fault was to last half a minute more, and what has gone would be waited for a minute and a half.
+    assert time.monotonic() - began < 30
+    assert ended.code == 3
+    assert "the place of this drill has gone: nobody has listened at 127.0.0.1:" in ended.told
+    assert "database, which this drill did not break, does not answer either" in ended.told
+    assert f"undone and checked from outside: SIGKILL to the redis of the demo in {stack.directory}" in ended.told
+    assert "NOT UNDONE" not in ended.told
+    assert Ledger(stack.data_dir).entries() == []
+    assert ended.results is not None
+    assert ended.results.ending is Ending.FAILED
+    assert ended.results.judgement.verdict is None
 
 
 def _command(pid: int) -> bytes:

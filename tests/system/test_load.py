@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-import yaml
 
 from prober.demo.process import Owner
 from prober.demo.stack import FROM_NUMBER, Stack
@@ -23,10 +22,9 @@ from prober.demo.target.record import Kind
 from prober.outcome import Measure
 from prober.suites import locust as locust_package
 from prober.suites.ledger import folder_of
-from prober.suites.results import Results
-from prober.suites.results_load import LoadDetail
 from tests.system.commanding import Said, prober
 from tests.system.daemon_stack import rows
+from tests.system.loading import Loaded, another_config, begun, load, recorded
 from tests.system.watching import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -59,50 +57,6 @@ async def control(stack: Stack) -> AsyncIterator[ControlClient]:
         yield control
         for fault in (await control.faults())["planted"]:
             await control.remove(fault)
-
-
-class Loaded:
-    """What one command said, and the results that it wrote."""
-
-    def __init__(self, said: Said) -> None:
-        self.code, self.err = said.code, said.err
-        self.results = Results.model_validate_json(said.out)
-        assert isinstance(self.results.detail, LoadDetail)
-        self.detail = self.results.detail
-
-    def why_not(self, measure: str) -> str:
-        (row,) = [row for row in self.results.judgement.breaking_points if row.measure == measure]
-        assert row.verdict is None
-        assert row.why_not is not None
-        return row.why_not
-
-
-async def load(stack: Stack, tmp_path: Path, *arguments: str, config: Path | None = None) -> Loaded:
-    output = tmp_path / "results.json"
-    return Loaded(
-        await prober(config or stack.config_file, "load", "light", "--json", "--output", str(output), *arguments)
-    )
-
-
-def another_config(stack: Stack, tmp_path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
-    """The config of the stack with a change, for one command."""
-    document = yaml.safe_load(stack.config_file.read_text(encoding="utf-8"))
-    change(document)
-    file = tmp_path / "config.yaml"
-    file.touch(mode=0o600)
-    file.write_text(yaml.safe_dump(document), encoding="utf-8")
-    return file
-
-
-async def recorded(control: ControlClient, run_id: str) -> dict[Kind, int]:
-    """What the target says of the messages of one run."""
-    requests = [entry for entry in await control.record(Kind.REQUEST) if run_id in str(entry.get("mark"))]
-    sids = {entry["sid"] for entry in requests}
-    assert len(sids) == len(requests), "two messages of one MessageSid"
-    counts = {Kind.REQUEST: len(requests)}
-    for kind in (Kind.ACCEPTED, Kind.LOST, Kind.PROCESSED):
-        counts[kind] = sum(entry.get("sid") in sids for entry in await control.record(kind))
-    return counts
 
 
 async def nothing_left(stack: Stack) -> None:
@@ -170,6 +124,30 @@ async def test_an_open_loop_charges_a_slow_target_for_all_that_waited(
     assert loaded.detail.requests.unsent > 0
     assert any("were due and not sent" in note for note in loaded.results.notes)
     assert loaded.code == 1  # 25 a second is critical
+    # And it is the target's own slowness, which is said too.
+    assert not loaded.detail.generator.bound
+    assert "the generator was not the limit" in loaded.detail.generator.sentence
+
+
+async def test_a_generator_that_is_held_up_does_not_blame_the_target(
+    stack: Stack, control: ControlClient, tmp_path: Path
+) -> None:
+    process = await begun(stack, tmp_path, control, "--duration", "3s")
+    # As on a machine that gives it no time: it stands still for more than half of it.
+    for _ in range(3):
+        process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(0.7)
+        process.send_signal(signal.SIGCONT)
+        await asyncio.sleep(0.3)
+    out, err = await process.communicate()
+    loaded = Loaded(Said(process.returncode or 0, out.decode(), err.decode()))
+    assert loaded.detail.generator.bound
+    assert "the generator was the limit: its event loop was" in loaded.detail.generator.sentence
+    assert loaded.detail.latency.p99 is not None
+    assert loaded.detail.latency.p99 > 0.5
+    assert loaded.why_not("latency_p99_seconds") == "the generator was the limit, not the target"
+    assert loaded.code == 0
+    await nothing_left(stack)
 
 
 async def test_rate_limited_half_way_there_is_no_verdict_on_its_throughput(
@@ -294,22 +272,6 @@ async def test_several_generators_add_up(stack: Stack, control: ControlClient, t
     assert len({entry["sid"] for entry in requests}) == len(requests) == sent
     await nothing_left(stack)
     assert list(folder_of(stack.data_dir).iterdir()) == []
-
-
-async def begun(stack: Stack, tmp_path: Path, control: ControlClient) -> asyncio.subprocess.Process:
-    """A long load, once it is under way."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "prober", "load", "light", "--config", str(stack.config_file)),
-        *("--json", "--output", str(tmp_path / "results.json"), "--duration", "60s"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-
-    async def under_way() -> bool:
-        return (await control.summary())[Kind.REQUEST] > 100
-
-    await until("the load to be under way", under_way)
-    return process
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -19,7 +19,7 @@ from prober.clock import now
 from prober.daemon.suites.taken import Taken, taken
 from prober.event import Event, SuiteRunning
 from prober.publish.bare import bare_environment, module_command
-from prober.suites.presence import FOLDER, RunningSuite, running_suite
+from prober.suites.presence import FOLDER, FOUND, RunningSuite, running_suite
 
 log = structlog.get_logger()
 
@@ -60,6 +60,7 @@ class SuiteIntake:
         self._seen: set[_Seen] = set()
         self._told: RunningSuite | None = None
         self._looked = False
+        self._left: frozenset[Path] = frozenset()
         self._complained = ""
 
     async def forever(self) -> None:
@@ -67,6 +68,7 @@ class SuiteIntake:
         while True:
             try:
                 self._look_who_runs()
+                await self._look_for_ended()
                 await self._look_for_results()
                 self._complained = ""
             except OSError as error:
@@ -88,6 +90,16 @@ class SuiteIntake:
                 began_wall=found.began_wall,
             )
         )
+
+    async def _look_for_ended(self) -> None:
+        """Have results made of what a run had found that was killed."""
+        left = frozenset(self._folder.glob(f"*{FOUND}")) if self._told is None else frozenset()
+        before, self._left = self._left, left
+        # Once: what is still there afterwards is of a run that lives, and of which we do not know.
+        if left - before:
+            code, _, why = await _in_a_process("prober.suites.race.found", self._folder)
+            if code != 0:
+                raise OSError(errno.EIO, why, str(self._folder))
 
     async def _look_for_results(self) -> None:
         present = self._files()
@@ -113,7 +125,7 @@ class SuiteIntake:
         return found
 
     async def _take(self, path: Path) -> None:
-        code, printed, why = await _digest(path)
+        code, printed, why = await _in_a_process("prober.suites.digest", path)
         try:
             if code != 0:
                 raise ValueError(why)
@@ -140,10 +152,10 @@ class SuiteIntake:
         self._complained = why
 
 
-async def _digest(path: Path) -> tuple[int, bytes, str]:
+async def _in_a_process(module: str, path: Path) -> tuple[int, bytes, str]:
     """The exit code of the process that reads a file, what it printed, and why it did not. Raises OSError."""
     process = await asyncio.create_subprocess_exec(
-        *module_command("prober.suites.digest", str(path)),
+        *module_command(module, str(path)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

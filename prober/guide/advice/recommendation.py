@@ -48,12 +48,21 @@ def block(text: str) -> str:
     return dedent(text).strip()
 
 
-# 0.5 s: what the guide calls the end of a good p99 ("p99 Latency < 500ms").
+# The p50: behind a breaker some wait, since one attempt is let through now and then; without one all do.
+# 0.5 s: what the guide calls the end of a good latency ("p99 latency < 500ms").
 WAITED = Clue(
-    Measure.WAIT_DURING,
+    Measure.TYPICAL_WAIT_DURING,
     at_least(0.5),
-    "while the fault lasted callers waited {figure} (p99) for an answer: each request tried what was down",
+    "while the fault lasted half of the callers waited {figure} or longer: each request tried what was down",
     "how long callers waited while the fault lasted was not measured",
+)
+
+# 1 s: twice the timeout that the remedy sets, so that nobody is told to do what is done.
+UNBOUNDED = Clue(
+    Measure.WAIT_DURING,
+    above(1.0),
+    "while the fault lasted one in a hundred callers waited {figure} or longer: nothing bounds what is tried",
+    "how long callers waited at most while the fault lasted was not measured",
 )
 
 NOT_KEPT = Clue(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from prober.guide.advice.recommendation import NOT_KEPT, WAITED, Recommendation, block
+from prober.guide.advice.recommendation import NOT_KEPT, UNBOUNDED, WAITED, Recommendation, block
 from prober.outcome import Measure
 
 _CHAPTER = "Tuning Recommendations, Redis Failure Resilience Issues"
@@ -65,7 +65,7 @@ COMMAND_TIMEOUT = Recommendation(
     issue=_ERRORS[0],
     title="Bound every command to Redis",
     source=_ERRORS[1],
-    clue=WAITED,
+    clue=UNBOUNDED,
     text=block("""
         ```javascript
         const producer = new Redis(process.env.REDIS_URL, {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from prober.config.model import Config
 from prober.faults.driver import Driver, FaultError
@@ -32,6 +33,10 @@ class Made:
     def driver(self) -> Driver:
         """Who made it."""
         return self.chosen.driver
+
+
+def _least(own: float, most: Callable[[], float]) -> float:
+    return min(own, most())
 
 
 class Breaking:
@@ -67,14 +72,17 @@ class Breaking:
             self._say(f"the fault is in force: {driver.fault} of {driver.service}")
         return made
 
-    async def undo(self, faults: Sequence[Made]) -> None:
-        """Undo these, in this order; FaultError for the first that could not be undone, after all were tried."""
+    async def undo(self, faults: Sequence[Made], most: Callable[[], float]) -> None:
+        """Undo these, in this order; FaultError for the first that could not be undone, after all were tried.
+
+        `most` is asked again and again for how long (seconds) each may be tried at most.
+        """
         failed: FaultError | None = None
         for made in faults:
             made.undoing = made.undoing or time.monotonic()
             try:
-                patience = PATIENCE if made.in_force else PATIENCE_UNMADE
-                await undo_surely(made.driver, self._config, patience=patience)
+                own = PATIENCE if made.in_force else PATIENCE_UNMADE
+                seen = await undo_surely(made.driver, self._config, patience=partial(_least, own, most))
             except FaultError as error:
                 self._say(f"NOT UNDONE: {made.driver.sentence}: {error}")
                 failed = failed or error
@@ -82,7 +90,7 @@ class Breaking:
             made.undone = time.monotonic()
             self._ledger.remove(made.entry)
             self._say(
-                f"undone and checked from outside: {made.driver.sentence} ({made.driver.service} answers; "
+                f"undone and checked from outside: {made.driver.sentence} ({seen}; "
                 f"{made.undone - made.undoing:.1f} s)"
             )
         if failed is not None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from prober.config.model import Config
@@ -21,26 +21,27 @@ from prober.faults.driver import FaultError
 from prober.faults.guardian import Guardian
 from prober.faults.ledger import Ledger, LedgerError
 from prober.faults.undoing import undo_standing
-from prober.outcome import Ending, Measure, ProbeName, Service
+from prober.outcome import Ending, Mode, Service
 from prober.probes.marks import Marks
 from prober.probes.synthetic import NOBODYS_NUMBER, Mark
 from prober.probes.witness import Witness
-from prober.suites.drill import figures
+from prober.suites.drill.beside import at_work
 from prober.suites.drill.breaking import Breaking
 from prober.suites.drill.choosing import Chosen, Wanted, check_place, choose, through_proxies
-from prober.suites.drill.figures import Window
+from prober.suites.drill.documenting import Parts, Run, Times, measured
 from prober.suites.drill.following import Following
 from prober.suites.drill.plan import STEPS, messages_of
 from prober.suites.drill.service_watch import ServiceWatch, ended_at
-from prober.suites.drill.telling import Telling, summed_up
+from prober.suites.drill.telling import Telling
 from prober.suites.drill.traffic import Traffic
 from prober.suites.drill.transactions import Transactions
+from prober.suites.drill.vanishing import PATIENCE, Vanishing
 from prober.suites.ledger import Ledger as MessageLedger
 from prober.suites.load.messages import Ids, Sender
 from prober.suites.load.reconciling import remove_rows
 from prober.suites.load.rows import Rows
 from prober.suites.observing import BacklogSource
-from prober.suites.results_drill import DrillDetail, Injection, Rollbacks
+from prober.suites.results_drill import Rollbacks
 from prober.suites.running import CouldNotRunError, Measured, Session, UsageError
 from prober.suites.scenarios import DrillScenario
 
@@ -48,29 +49,6 @@ WELL_TIMEOUT = 20.0  # seconds for both services to answer before anything is br
 RECOVERY_TIMEOUT = 60.0  # seconds for the service to come back once the fault is undone
 LOOK_EVERY = 1.0  # seconds between two looks at the queues
 INTERRUPTED_WAIT = 2.0  # seconds for effects, when somebody wants it to end
-
-
-@dataclass(slots=True)
-class _Times:
-    """What happened when (CLOCK_MONOTONIC), as far as it did."""
-
-    start: float = 0.0
-    fault: float | None = None
-    undoing: float | None = None
-    recovered: float | None = None
-    gave_up_after: float | None = None
-    looks: list[tuple[float, int | None]] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Parts:
-    """What works at one drill."""
-
-    watch: ServiceWatch
-    following: Following
-    traffic: Traffic
-    transactions: Transactions | None
-    backlog: BacklogSource | None
 
 
 class Drill:
@@ -87,10 +65,11 @@ class Drill:
         self._rate = rate
         self._scale = scale
         self._telling = Telling(session.plan.command, scenario.duration)
-        self._times = _Times()
+        self._times = Times()
         self._ending = Ending.COMPLETE
         self._failure = ""
         self._notes: list[str] = []
+        self._vanishing: Vanishing | None = None
 
     async def run(self) -> Measured:
         """Do it. Raises CouldNotRunError and UsageError; nothing stands then that we have made."""
@@ -130,7 +109,8 @@ class Drill:
                 raise CouldNotRunError("what an earlier drill broke is not undone; nothing more is broken before")
             yield guardian
         except (FaultError, LedgerError) as error:
-            raise CouldNotRunError(str(error)) from None
+            gone = "" if self._vanishing is None else self._vanishing.gone
+            raise CouldNotRunError(f"{gone}; {error}" if gone else str(error)) from None
         finally:
             # Cancelled, it is left with what stands: it undoes that, whether we are there or not.
             await guardian.dismiss()
@@ -155,7 +135,7 @@ class Drill:
         following = Following(
             self._config, self._contract, Marks(witness, f"{self._config.instance}/drill"), watch.service_time
         )
-        parts = _Parts(
+        parts = Parts(
             watch=watch,
             following=following,
             traffic=self._traffic(following),
@@ -226,10 +206,11 @@ class Drill:
         return BacklogSource(redis_address(redis), self._config, self._contract) if redis.enabled else None
 
     async def _beside(
-        self, parts: _Parts, breaking: Breaking, chosen: Sequence[Chosen], witness: Witness
+        self, parts: Parts, breaking: Breaking, chosen: Sequence[Chosen], witness: Witness
     ) -> Measured:
         """The drill itself, with everything that watches at work beside it."""
-        async with _at_work(parts.watch.forever(), parts.following.forever()):
+        self._vanishing = vanishing = self._watch_for_the_end(parts)
+        async with at_work(parts.watch.forever(), parts.following.forever(), vanishing.forever()):
             well, _ = await asyncio.gather(parts.watch.all_well(WELL_TIMEOUT), breaking.guard())
             if not well:
                 raise CouldNotRunError(
@@ -251,7 +232,7 @@ class Drill:
                 if parts.transactions is not None:
                     await parts.transactions.start()
                 end = await self._traffic_flows(parts, breaking, chosen)
-                if parts.transactions is not None:
+                if parts.transactions is not None and not vanishing.gone:
                     rollbacks = await parts.transactions.result()
                 await self._followed(parts.following)
             except asyncio.CancelledError:
@@ -262,9 +243,30 @@ class Drill:
                 raise
             await self._undone(breaking)
             await self._clean(parts, witness, ledger)
-        return self._measured(parts, breaking, end, rollbacks)
+        return measured(
+            Run(
+                session=self._session,
+                service=self._service,
+                scenario=self._scenario.name,
+                rate=self._rate,
+                times=self._times,
+                end=end,
+                ending=Ending.FAILED if vanishing.gone else self._ending,
+                failure=self._failure,
+                gone=vanishing.gone,
+                notes=tuple(self._notes),
+            ),
+            parts,
+            breaking.made,
+            rollbacks,
+        )
 
-    async def _traffic_flows(self, parts: _Parts, breaking: Breaking, chosen: Sequence[Chosen]) -> float:
+    def _watch_for_the_end(self, parts: Parts) -> Vanishing:
+        endpoint = target_client(self._config).endpoint
+        watch = parts.watch
+        return Vanishing(endpoint, watch.others, lambda: watch.others_down, self._session.stop.ask)
+
+    async def _traffic_flows(self, parts: Parts, breaking: Breaking, chosen: Sequence[Chosen]) -> float:
         """Traffic, and the fault in it; when the traffic ended."""
         self._times.start = start = time.monotonic()
         work: list[Coroutine[Any, Any, None]] = [parts.traffic.forever(start), self._telling.forever(start)]
@@ -272,7 +274,7 @@ class Drill:
             work.append(parts.transactions.forever())
         if parts.backlog is not None:
             work.append(self._look(parts.backlog))
-        async with _at_work(*work):
+        async with at_work(*work):
             try:
                 await self._timeline(parts, breaking, chosen)
             finally:
@@ -282,7 +284,19 @@ class Drill:
         await parts.traffic.finished()
         return end
 
-    async def _timeline(self, parts: _Parts, breaking: Breaking, chosen: Sequence[Chosen]) -> None:
+    async def _settled_claims(self, traffic: Traffic) -> bool:
+        """Wait until the target can look for no claim any more; False where somebody wants it to end before.
+
+        A message whose claim has gone is a new one, with all its effects.
+        """
+        last = max((sent.answered for sent in traffic.sent), default=-math.inf)
+        left = last + self._config.probes.webhook.processing_deadline - time.monotonic()
+        if left <= 0:
+            return True
+        self._telling.say(f"leaving the claims of its messages for {left:.1f} s more, until none can be processed")
+        return not await self._session.stop.wait(left)
+
+    async def _timeline(self, parts: Parts, breaking: Breaking, chosen: Sequence[Chosen]) -> None:
         """Before, under the fault, after: each as long as wanted, unless somebody wants it to end."""
         times, scenario = self._times, self._scenario
         self._telling.doing = "before the fault"
@@ -318,7 +332,10 @@ class Drill:
         times = self._times
         if times.undoing is None or times.fault is None:
             return
-        if not await watch.recovered(RECOVERY_TIMEOUT):
+        recovered = await self._session.stop.unless(watch.recovered(RECOVERY_TIMEOUT))
+        if recovered is None:
+            return
+        if not recovered:
             times.gave_up_after = time.monotonic() - times.undoing
             self._notes.append(
                 f"{self._service} was not seen to be back {times.gave_up_after:.0f} s after the fault was undone"
@@ -337,9 +354,13 @@ class Drill:
         if self._session.stop.asked:
             self._telling.say(f"{self._session.stop.reason}; undoing {len(standing)} fault(s) first")
         try:
-            await breaking.undo(standing)
+            await breaking.undo(standing, self._patience)
         except FaultError as error:
             self._ending, self._failure = Ending.FAILED, f"a fault is NOT UNDONE: {error}"
+
+    def _patience(self) -> float:
+        """How long (seconds) something may be tried to be undone at most, as things are now."""
+        return PATIENCE if self._vanishing is not None and self._vanishing.gone else math.inf
 
     async def _wait_until(self, instant: float) -> bool:
         """Wait; whether somebody wants the drill to end."""
@@ -361,17 +382,19 @@ class Drill:
         self._telling.doing = "following messages to their end"
         if self._ending is Ending.COMPLETE:
             self._telling.say("following every accepted message to its end")
-            await following.all_settled()
+            await self._session.stop.unless(following.all_settled())
         else:
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(INTERRUPTED_WAIT):
                     await following.all_settled()
-            except TimeoutError:
-                return
 
-    async def _clean(self, parts: _Parts, witness: Witness, ledger: MessageLedger) -> None:
+    async def _clean(self, parts: Parts, witness: Witness, ledger: MessageLedger) -> None:
         """Remove every row of ours; where one may still come, the ledger stays for a later sweep."""
         mode = self._config.probes.webhook.mode
+        if mode is Mode.NO_SIDE_EFFECTS and not await self._settled_claims(parts.traffic):
+            ledger.close()
+            self._notes.append("its claims stay for now; a daemon, or `prober cleanup`, removes them later")
+            return
         rows = Rows(self._contract.webhook, witness, self._ids, mode, self._from_number)
         removal = await remove_rows(rows, parts.traffic.prepared)
         certain = parts.following.all_known and all(sent.code is not None for sent in parts.traffic.sent)
@@ -382,124 +405,7 @@ class Drill:
         why = removal.why or "of some messages something may still come"
         self._notes.append(f"{why}; a daemon, or `prober cleanup`, looks for rows of this drill once more")
 
-    def _measured(self, parts: _Parts, breaking: Breaking, end: float, rollbacks: Rollbacks | None) -> Measured:
-        times, sent, fates = self._times, parts.traffic.sent, parts.following.fates
-        window = Window(
-            start=times.start, end=end, fault=times.fault, undoing=times.undoing, recovered=times.recovered
-        )
-        outage = parts.watch.outages[-1] if parts.watch.outages else None
-        seen = None if outage is None else (outage.began.mono, ended_at(outage), outage.uncertainty)
-        visible = parts.following.visible
-        phases = figures.phase_figures(window, sent, fates)
-        backlog = figures.backlog_figures(window, times.looks)
-        recovery = figures.recovery_figures(window, seen, sent, fates, visible=visible)
-        followed = figures.followed(sent, fates) if visible else None
-        detail = DrillDetail(
-            service=self._service.value,
-            rate=self._rate,
-            injections=tuple(self._injection(breaking, number) for number in range(len(breaking.made))),
-            phases=phases,
-            series=figures.series(window, sent, times.looks),
-            followed=followed,
-            backlog=backlog,
-            recovery=recovery,
-            rollbacks=rollbacks,
-        )
-        gave_up_after = times.gave_up_after
-        if gave_up_after is None and times.recovered is not None and recovery.webhook_seconds is None:
-            gave_up_after = end - (times.undoing or end)
-            self._notes.append(
-                f"the webhook path was not seen to be back {gave_up_after:.1f} s after the fault was undone"
-            )
-        measures, why_not = figures.measures_of(
-            self._service, phases, backlog, recovery, rollbacks, gave_up_after=gave_up_after
-        )
-        # The guide's budgets are of a system that is well: what comes before the fault.
-        for measure, probe in ((Measure.DATABASE_P99, ProbeName.DATABASE), (Measure.QUEUE_P99, ProbeName.REDIS)):
-            measures[measure] = figures.percentile(parts.watch.operations(probe, times.fault or end), 99)
-        sentence = summed_up(self._service, self._scenario.name, phases, recovery, followed)
-        return Measured(
-            measures=measures,
-            detail=detail,
-            sentence="; ".join(part for part in (self._failure, self._session.stop.reason, sentence) if part),
-            ending=self._ending,
-            why_not=why_not,
-            notes=tuple(self._all_notes(parts, rollbacks)),
-            violations=0 if followed is None else followed.lost + followed.repeated,
-        )
-
-    def _injection(self, breaking: Breaking, number: int) -> Injection:
-        made = breaking.made[number]
-        return Injection(
-            fault=made.driver.fault.value,
-            driver=made.driver.kind.value,
-            sentence=made.driver.sentence,
-            began_at=max(0.0, made.began - self._times.start),
-            undone_at=None if made.undone is None else max(0.0, made.undone - self._times.start),
-            checked=made.undone is not None,
-        )
-
-    def _all_notes(self, parts: _Parts, rollbacks: Rollbacks | None) -> list[str]:
-        traffic = parts.traffic
-        notes = [
-            *self._notes,
-            f"a message was due every {1 / self._rate:.2f} s: so fine is the time when the webhook path was back",
-            "recovered is who serves again: the later of the service and the webhook path, from the moment when "
-            "the fault began to be undone",
-        ]
-        if rollbacks is not None:
-            notes.append(rollbacks.sentence)
-        elif parts.transactions is not None:
-            notes.append(f"rollbacks were not counted: {parts.transactions.why_not}")
-        if not parts.following.visible:
-            notes.append("effects are not observable in this mode: an accepted message counts as a success")
-        if parts.backlog is not None and any(read is None for _, read in self._times.looks):
-            notes.append(
-                "while Redis did not answer its queues could not be counted; jobs kept elsewhere are no part"
-            )
-        if _outage_unseen(parts.watch, self._times):
-            notes.append(f"{self._service} itself never failed by our own probes, who kept the sessions they had")
-        if traffic.held_up:
-            notes.append(f"{traffic.held_up} messages were due while too many were under way, and not sent")
-        if traffic.exhausted:
-            notes.append("every message that was prepared was sent before the service was back")
-        return notes
-
-
-def _outage_unseen(watch: ServiceWatch, times: _Times) -> bool:
-    """Whether there was a fault, and no outage of the service that it was made of."""
-    return times.undoing is not None and not watch.outages and not watch.down
-
 
 def _is_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-@asynccontextmanager
-async def _at_work(*work: Awaitable[None]) -> AsyncIterator[None]:
-    """Beside the block these go on; they end with it. What one of them raises ends the block."""
-    tasks = [asyncio.ensure_future(each) for each in work]
-    here = asyncio.current_task()
-    failed: list[BaseException] = []
-
-    def ended(task: asyncio.Future[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            failed.append(error)
-            if here is not None:
-                here.cancel()
-
-    for task in tasks:
-        task.add_done_callback(ended)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not failed or here is None:
-            raise
-        here.uncancel()
-        raise failed[0] from None
-    finally:
-        for task in tasks:
-            task.remove_done_callback(ended)
-            task.cancel()
-        await asyncio.wait(tasks)

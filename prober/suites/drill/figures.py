@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from prober.outcome import Measure, Outcome, Service, Settlement
+from prober.guide.breaking_points import BAD, read
+from prober.outcome import Measure, Outcome, Service, Settlement, Suite
 from prober.suites.drill.traffic import Sent
 from prober.suites.results_drill import Backlog, DrillSlot, Followed, PhaseFigures, Recovery, Rollbacks
 
@@ -126,6 +127,52 @@ def _is_late(sent: Sent, fates: Mapping[str, Fate], window: Window) -> bool:
         return True
     met = window.fault is not None and window.undoing is not None and window.fault <= sent.due < window.undoing
     return met and fate.seen is not None and window.undoing is not None and fate.seen >= window.undoing
+
+
+def clues(
+    window: Window, sent: Sequence[Sent], fates: Mapping[str, Fate], *, visible: bool
+) -> dict[Measure, float | None]:
+    """What tells one remedy from another: how long callers waited under the fault, and what nothing kept.
+
+    Those of the phase `during`. Not kept is what was answered and refused, or accepted and lost; who gave up does
+    not know. None without messages, and where losses cannot be seen.
+    """
+    met = [
+        each
+        for name, begins, ends in window.phases
+        if name == "during"
+        for each in sent
+        if begins <= each.due < ends
+    ]
+    judged = [each for each in met if each.outcome is not Outcome.RATE_LIMITED]
+    not_kept = [
+        each
+        for each in judged
+        if (_settled(fates, each) is Settlement.LOST if each.accepted else each.code is not None)
+    ]
+    waits = [each.seconds for each in judged]
+    return {
+        Measure.TYPICAL_WAIT_DURING: percentile(waits, 50),
+        Measure.WAIT_DURING: percentile(waits, 99),
+        Measure.NOT_KEPT_DURING: len(not_kept) / len(judged) if judged and visible else None,
+    }
+
+
+def untouched(measures: Mapping[Measure, float | None]) -> dict[Measure, str]:
+    """Why figures of a Redis drill are not judged whose messages were claimed: they end before anything is queued.
+
+    That they went well shows nothing of Redis; that they went wrong does.
+    """
+    why = (
+        "messages in mode no_side_effects are claimed, and end before the target queues anything: what an outage "
+        "of Redis does to real ones is not observable; set probes.webhook.mode: full and a from_number of yours"
+    )
+    return {
+        measure: why
+        for measure in (Measure.ERROR_RATE, Measure.BACKLOG)
+        if (value := measures.get(measure)) is not None
+        and read(Suite.REDIS_FAILURE, measure, value).verdict not in BAD
+    }
 
 
 def series(

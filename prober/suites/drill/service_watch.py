@@ -48,6 +48,7 @@ class ServiceWatch:
         self._assembled = assemble(config, contract, Intentions(webhook=_nothing, order=_nothing), Unrestricted())
         names = {watched.probe.name for watched in self._assembled.watched}
         direct = PROBE_OF[service] in names
+        self._service = service
         self._name = PROBE_OF[service] if direct or service is Service.REDIS else ProbeName.DATABASE_POOLED
         self._clock = ServiceClock(time.monotonic())
         self._down: set[ProbeName] = set()
@@ -61,6 +62,19 @@ class ServiceWatch:
     def down(self) -> bool:
         """Whether the service that is broken is in an outage now."""
         return self._name in self._down
+
+    @property
+    def others(self) -> frozenset[Service]:
+        """The services that are watched beside the one that is broken."""
+        names = {watched.probe.name for watched in self._assembled.watched}
+        return frozenset(
+            service for service, name in PROBE_OF.items() if name in names and service is not self._service
+        )
+
+    @property
+    def others_down(self) -> bool:
+        """Whether there are others, and all of them are in an outage now."""
+        return bool(self.others) and all(PROBE_OF[service] in self._down for service in self.others)
 
     @property
     def trouble(self) -> str:

@@ -78,6 +78,7 @@ class Traffic:
         self._timeout = timeout
         self._accepted = accepted
         self._under_way: set[asyncio.Task[None]] = set()
+        self._ledger: Ledger | None = None
         self.sent: list[Sent] = []
         self.prepared = 0  # ordinals 1 to this one may have rows
         self.begun = 0  # messages of which a byte may have left
@@ -100,6 +101,7 @@ class Traffic:
                 f"{ledger.path}: {error.strerror}; what is sent is written down first"
             ) from None
         self.prepared = count
+        self._ledger = ledger
         if self._mode is Mode.FULL:
             return
         if contract.claimed is None:
@@ -127,6 +129,8 @@ class Traffic:
                 self.held_up += 1
                 continue
             self.begun += 1
+            if self._ledger is not None:
+                self._ledger.touch()
             task = asyncio.create_task(self._send(ordinal, due))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)

@@ -193,14 +193,23 @@ async def _end(session: Session, witness: Witness | None, portions: Sequence[Por
         return _End(None, (), False)
     mode: Mode = config.probes.webhook.mode
     number = config.probes.webhook.from_number or ""
-    followed, removals, forgotten = [], [], True
-    for portion in portions:
-        rows = _rows(session, witness, portion, mode, number)
+    followed, removals, forgotten, kept = [], [], True, False
+    each = [(portion, _rows(session, witness, portion, mode, number)) for portion in portions]
+    for portion, rows in each:
         accepted = [*portion.warm_up.ordinals, *portion.tally.ordinals]
         reconciler = Reconciler(rows, accepted, config.probes.webhook.processing_deadline, answered)
         found = await reconciler.follow(session.stop)
         await reconciler.look_for_repeats()
         followed.append(found)
+    if mode is Mode.NO_SIDE_EFFECTS:
+        # A message whose claim has gone is a new one, with all its effects: they stay while one may be processed.
+        left = answered + config.probes.webhook.processing_deadline - time.monotonic()
+        kept = left > 0 and await session.stop.wait(left)
+    for (portion, rows), found in zip(each, followed, strict=True):
+        if kept:
+            forgotten = False
+            removals.append(Removal(None, "a message may still look for its claim"))
+            continue
         removal = await remove_rows(rows, portion.used)
         removals.append(removal)
         # What may still arrive is removed by whoever finds the ledger later.

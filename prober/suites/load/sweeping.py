@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from prober.config.model import Config
 from prober.contract import Contract
+from prober.outcome import Mode
 from prober.probes.synthetic import Mark
 from prober.probes.witness import Witness
 from prober.suites.ledger import dead_ledgers
@@ -29,7 +30,8 @@ async def sweep_dead_runs(
     """Remove the rows of every load run that is dead. Raises NotAskable, and OSError for what the disk does.
 
     A message that was accepted may be processed until `processing_deadline` after it was sent; a run is forgotten
-    only then, so what arrives late is removed by the next sweep.
+    only then, so what arrives late is removed by the next sweep. Claims are not touched before: a message whose
+    claim has gone is a new one, with all its effects.
     """
     runs = messages = later = 0
     for ledger in dead_ledgers(config.data_dir):
@@ -38,10 +40,12 @@ async def sweep_dead_runs(
             ids = Ids(Mark(reserved.instance), reserved.run_id)
             rows = Rows(contract.webhook, witness, ids, reserved.mode, reserved.from_number)
             ordinals = range(1, reserved.count + 1)
-            messages += await rows.left(ordinals)
-            runs += 1
             over = time.time() - reserved.last > config.probes.webhook.processing_deadline
             later += not over
+            if reserved.mode is Mode.NO_SIDE_EFFECTS and not over:
+                continue
+            messages += await rows.left(ordinals)
+            runs += 1
             if dry_run:
                 continue
             await rows.remove(ordinals)

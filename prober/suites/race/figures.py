@@ -23,11 +23,16 @@ UNJUDGED = (
 
 def measures(races: Sequence[RaceResult]) -> dict[Measure, float | None]:
     """The figures that the guide judges; None without a race that was judged."""
-    judged = [race for race in races if race.race_outcome.is_judged]
-    times = durations(judged)
+    return rates([(race.race_outcome, race.race_duration) for race in races])
+
+
+def rates(races: Sequence[tuple[RaceOutcome, float | None]]) -> dict[Measure, float | None]:
+    """The same out of each race's outcome and its length (seconds), where every vendor was answered."""
+    judged = [outcome for outcome, _ in races if outcome.is_judged]
+    times = [seconds for outcome, seconds in races if outcome.is_judged and seconds is not None]
     if not judged:
         return dict.fromkeys((Measure.WIN_RATE, Measure.RACE_CONDITIONS, Measure.RACE_TIME))
-    won = sum(race.race_outcome is RaceOutcome.ONE_WINNER for race in judged)
+    won = sum(outcome is RaceOutcome.ONE_WINNER for outcome in judged)
     return {
         Measure.WIN_RATE: won / len(judged),
         Measure.RACE_CONDITIONS: (len(judged) - won) / len(judged),
@@ -93,17 +98,17 @@ def notes(races: Sequence[RaceResult]) -> list[str]:
     return said
 
 
-def durations(races: Sequence[RaceResult]) -> list[float]:
-    """The lengths of these races, release to last answer, of those in which every vendor was answered."""
-    return [race.race_duration for race in races if race.race_duration is not None]
-
-
 def detail(races: Sequence[RaceResult], vendors: int, wanted: int) -> RaceDetail:
     """Everything that was seen, race by race."""
-    judged = [race for race in races if race.race_outcome.is_judged]
-    times = sorted(durations(judged))
+    return detail_of([race_of(index, race) for index, race in enumerate(races)], vendors, wanted)
+
+
+def detail_of(races: Sequence[Race], vendors: int, wanted: int) -> RaceDetail:
+    """The same of races as they stand in results."""
+    judged = [race for race in races if race.outcome.is_judged]
+    times = sorted(race.seconds for race in judged if race.seconds is not None)
     answers = sorted(_answer_times(races))
-    counts = Counter(race.race_outcome for race in races)
+    counts = Counter(race.outcome for race in races)
     return RaceDetail(
         vendors=vendors,
         wanted=wanted,
@@ -115,7 +120,7 @@ def detail(races: Sequence[RaceResult], vendors: int, wanted: int) -> RaceDetail
         seconds_max=times[-1] if times else None,
         answer_p50=percentile(answers, 50),
         answer_p99=percentile(answers, 99),
-        races=tuple(_race(index, race) for index, race in enumerate(races)),
+        races=tuple(races),
     )
 
 
@@ -126,16 +131,20 @@ def percentile(ordered: Sequence[float], percent: float) -> float | None:
     return ordered[max(1, math.ceil(len(ordered) * percent / 100)) - 1]
 
 
-def _answer_times(races: Sequence[RaceResult]) -> list[float]:
+def _answer_times(races: Sequence[Race]) -> list[float]:
     return [
-        answer.answered - answer.sent
+        answer.answered_at - answer.sent_at
         for race in races
-        for answer in race.history.asked(Ask.RACE)
-        if answer.sent is not None and answer.answered is not None and answer.claim in DEFINITE
+        for answer in race.answers
+        if answer.ask is Ask.RACE
+        and answer.sent_at is not None
+        and answer.answered_at is not None
+        and answer.claim in DEFINITE
     ]
 
 
-def _race(index: int, race: RaceResult) -> Race:
+def race_of(index: int, race: RaceResult) -> Race:
+    """One race as it stands in results; with all that is known of it unless it had exactly one winner."""
     evidence = None if race.race_outcome is RaceOutcome.ONE_WINNER else plain(race)
     return Race(
         index=index,

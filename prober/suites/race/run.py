@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
@@ -18,11 +19,13 @@ from prober.probes.race import Intend, RaceProbe, RaceSettings
 from prober.probes.synthetic import Mark
 from prober.probes.witness import NotAskable, Witness
 from prober.result import RaceResult
+from prober.suites.presence import FOLDER
 from prober.suites.race import figures
 from prober.suites.race.course import PATIENCE, Course, Ends, Permits, run_course
 from prober.suites.race.fixtures import NoVendorsError, ensure_vendors
+from prober.suites.race.found import Found, rescue
 from prober.suites.race.sizes import obstacle, suite_cap
-from prober.suites.running import CouldNotRunError, Measured, Session
+from prober.suites.running import CouldNotRunError, Measured, Session, make_results, masked
 from prober.suites.scenarios import RaceScenario
 
 CLEANUP_TIMEOUT = 10.0
@@ -67,11 +70,40 @@ async def race_suite(session: Session, scenario: RaceScenario, raced: Raced | No
         )
         try:
             await remove_left(grounds)
-            return measured(await run_races(grounds, scenario, session.stop, raced or _nobody), scenario)
+            found = _written_down(session, scenario)
+
+            async def told(result: RaceResult) -> None:
+                found.add(result)
+                await (raced or _nobody)(result)
+
+            try:
+                course = await run_races(grounds, scenario, session.stop, told)
+            finally:
+                found.close()
+            return measured(course, scenario)
         except NoVendorsError as why:
             raise CouldNotRunError(str(why)) from why
         finally:
             await witness.close()
+
+
+def _written_down(session: Session, scenario: RaceScenario) -> Found:
+    """Have each race on disk as it ends, after what an earlier run left there has been made results of."""
+    settings = session.settings
+    folder = settings.config.data_dir / FOLDER
+
+    def say(sentence: str) -> None:
+        print(settings.redact(f"{session.plan.command}: {sentence}"), file=sys.stderr, flush=True)
+
+    nothing_yet = make_results(
+        session.plan, settings, session.run_id, session.started, session.started, measured(Course(()), scenario)
+    )
+    try:
+        for dead in rescue(folder):
+            say(f"run {dead.run_id} {dead.sentence}; its results are in {folder}")
+    except OSError as error:
+        say(f"what an earlier run had found is not known: {error.filename}: {error.strerror}")
+    return Found(folder, masked(nothing_yet, settings.redact), settings.redact, say)
 
 
 async def run_races(grounds: Grounds, scenario: RaceScenario, ends: Ends, raced: Raced) -> Course:

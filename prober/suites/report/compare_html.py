@@ -96,9 +96,8 @@ def _curves(before: Results, after: Results) -> tuple[Markup, ...]:
 
 def _curve(name: str, then: Points, now: Points, what: str | None = None) -> Markup:
     described = f"{name} in the run before and in the run after."
-    return lines(
-        name, described, (Line(_BEFORE, then), Line(_AFTER, now)), seconds, say_x=lambda n: f"{what}{n:g}"
-    )
+    say_x = None if what is None else f"{what}{{:g}}".format
+    return lines(name, described, (Line(_BEFORE, then), Line(_AFTER, now)), seconds, say_x=say_x)
 
 
 def _load_p50(load: LoadDetail) -> Points:

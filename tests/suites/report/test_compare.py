@@ -140,3 +140,4 @@ def test_every_form_of_a_comparison_says_the_same(kind: str) -> None:
         assert one.before in text
     assert CAUTION.split(":")[0] in marked
     assert html.count("<polyline") >= 2
+    assert not any("None" in form for form in (text, marked, html))

@@ -70,7 +70,7 @@ def accepts_timeline(name: str, outcome: str, accepts: Sequence[Accept]) -> Mark
     end = max(one.answered_at or one.sent_at or 0.0 for one in rows)
     left_out = len(accepts) - len(rows)
     names = short_names(tuple(dict.fromkeys(one.vendor for one in rows)))
-    labels = {(one.ask, one.vendor): f"{_ASKS[one.ask]}{names[one.vendor]}" for one in rows}
+    labels = {(one.ask, one.vendor): _label(one.ask, names[one.vendor]) for one in rows}
 
     def draw(box: Box) -> Markup:
         x = Linear(begin, max(end, begin + 1e-6), *box.x, most=4 if box.narrow else 8)
@@ -111,6 +111,11 @@ def _row(box: Box, x: Linear, n: int, one: Accept, name: str) -> Markup:
     if key is _WON:
         parts.append(tag("text", {"class": "wonlabel", "x": answered + 5, "y": middle + 4}, text("won")))
     return join(parts)
+
+
+def _label(ask: Ask, name: str) -> str:
+    """Who asked and when; the vendor that comes late may be named so."""
+    return name if _ASKS[ask] == f"{name} " else f"{_ASKS[ask]}{name}"
 
 
 def _who(one: Accept) -> str:
