@@ -18,11 +18,11 @@ from prober.clock import Instant, now
 from prober.demo.watcher import Watcher
 from prober.event import Outage, ViolationFound
 from prober.outcome import Claim, Outcome, ProbeName, RaceOutcome, Violation
-from prober.publish.journal import read_boot_id
 from prober.publish.journal.backlog import Write
 from prober.publish.journal.entries import Entry
 from prober.publish.journal.file import JournalFile
 from prober.publish.journal.reader import Reader
+from prober.publish.journal.restore import read_boot_id
 from prober.publish.journal.statements import Encoder
 from prober.result import RaceHistory, RaceResult, RaceRows, RedisResult, VendorAnswer
 

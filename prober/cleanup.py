@@ -26,9 +26,10 @@ from prober.probes.redis_keys import OurKeys
 from prober.probes.redis_outcome import redis_failure
 from prober.probes.synthetic import Mark, Order
 from prober.probes.witness import NotAskable, Witness
-from prober.publish.journal import Cleaned, Entry, Forgotten, Left, read_boot_id, read_left
 from prober.publish.journal.backlog import Write
+from prober.publish.journal.entries import Cleaned, Entry, Forgotten
 from prober.publish.journal.file import JournalFile
+from prober.publish.journal.restore import Left, read_boot_id, read_left
 from prober.result import AwaitedWebhook
 from prober.suites.load.sweeping import sweep_dead_runs
 from prober.suites.presence import suite_lives

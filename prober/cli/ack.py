@@ -11,10 +11,11 @@ from prober.cli.settings import read_settings
 from prober.clock import now
 from prober.judge.violations import Suspension, renewed
 from prober.outcome import Violation
-from prober.publish.journal import Acknowledgement, read_boot_id
 from prober.publish.journal.backlog import Write
+from prober.publish.journal.entries import Acknowledgement
 from prober.publish.journal.file import JournalError, JournalFile
 from prober.publish.journal.reader import Reader, UnreadableError
+from prober.publish.journal.restore import read_boot_id
 from prober.publish.journal.statements import Encoder
 from prober.publish.printable import printable, utc
 

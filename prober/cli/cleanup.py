@@ -16,8 +16,8 @@ from prober.clock import now
 from prober.daemon.lock import DataDirLock, Holder, Work
 from prober.daemon.permission import paused_by, permission_of
 from prober.log import configure_log
-from prober.publish.journal import read_boot_id
 from prober.publish.journal.file import JournalError, JournalFile
+from prober.publish.journal.restore import read_boot_id
 from prober.publish.journal.statements import Encoder
 
 # A running daemon writes in transactions of some milliseconds (seconds).

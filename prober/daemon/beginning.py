@@ -13,7 +13,7 @@ from prober.daemon.watch import Watched
 from prober.event import Outage, Started
 from prober.judge.outage import Tracking
 from prober.outcome import Leftover, OutageState, ProbeName
-from prober.publish.journal import Restored
+from prober.publish.journal.restore import Restored
 
 
 def started(

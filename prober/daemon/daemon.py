@@ -40,7 +40,9 @@ from prober.outcome import OutageState, ProbeName
 from prober.probes.effects import EffectWatch
 from prober.probes.synthetic import Mark
 from prober.probes.witness import Witness
-from prober.publish.journal import Journal, Keep, Restored
+from prober.publish.journal.journal import Journal
+from prober.publish.journal.restore import Restored
+from prober.publish.journal.retention import Keep
 from prober.result import RaceResult
 from prober.suites.load.sweeping import sweep_dead_runs
 from prober.suites.presence import suite_lives

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from prober.clock import Instant
 from prober.flock import FileLock, peek
-from prober.publish.journal import read_boot_id
+from prober.publish.journal.restore import read_boot_id
 
 FILE_NAME = "prober.lock"
 STEP = 0.05  # seconds between two tries

@@ -27,7 +27,8 @@ from prober.event import (
     WritesRestricted,
 )
 from prober.outcome import Leftover, OutageState, Outcome, ProbeName, Settlement
-from prober.publish.journal import Cleaned, Forgotten, Intended, Journal, JournalNews, JournalRecovered
+from prober.publish.journal.entries import Cleaned, Forgotten, Intended, JournalNews, JournalRecovered
+from prober.publish.journal.journal import Journal
 from prober.result import AwaitedWebhook, RaceResult, Result, WebhookCheckResult
 
 log = structlog.get_logger()

@@ -20,7 +20,7 @@ from prober.daemon.reload import Reloader
 from prober.daemon.settings import Settings
 from prober.log import is_console
 from prober.publish.frames import LogFormat
-from prober.publish.journal import Journal
+from prober.publish.journal.journal import Journal
 from prober.publish.link import Link, WebProcessError
 
 log = structlog.get_logger()

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from prober.clock import Instant, now
 from prober.event import Event, ViolationFound
 from prober.judge.violations import StandingViolations, Suspension
-from prober.publish.journal import Acknowledgement, Restored
+from prober.publish.journal.entries import Acknowledgement
+from prober.publish.journal.restore import Restored
 
 # Acknowledgements are made by other processes; so often (seconds) the journal is asked for them, and the clock
 # for what has lasted its time.

@@ -11,8 +11,6 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-import bcrypt
-
 _REMEMBERED = 64
 # bcrypt looks at 72 bytes; a longer password would be cut off in silence.
 _LONGEST_PASSWORD = 72
@@ -71,4 +69,6 @@ def _credentials(header: str | None) -> tuple[bytes, bytes] | None:
 
 
 def _matches(password: bytes, hashed: bytes) -> bool:
+    import bcrypt
+
     return len(password) <= _LONGEST_PASSWORD and bcrypt.checkpw(password, hashed)

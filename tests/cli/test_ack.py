@@ -11,7 +11,7 @@ from prober.cli import main
 from prober.clock import now
 from prober.event import ViolationFound
 from prober.outcome import Violation
-from prober.publish.journal import Acknowledgement
+from prober.publish.journal.entries import Acknowledgement
 from prober.publish.journal.file import JournalFile
 from prober.publish.journal.reader import Reader
 from prober.publish.journal.schema import FILE_NAME

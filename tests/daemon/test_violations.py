@@ -12,7 +12,8 @@ from prober.clock import now
 from prober.daemon.violations import ViolationWatch
 from prober.event import Event, ViolationFound, ViolationsStand
 from prober.outcome import Standing, Violation
-from prober.publish.journal import Acknowledgement, Journal, JournalNews
+from prober.publish.journal.entries import Acknowledgement, JournalNews
+from prober.publish.journal.journal import Journal
 from tests.publish.journal_samples import commit, eventually, journal, journal_file
 
 SPLIT = Violation.SPLIT_ORDER

@@ -17,7 +17,7 @@ from prober.judge.outage import Tracking
 from prober.judge.win_rate import RaceWindow
 from prober.outcome import Outcome, ProbeName
 from prober.probes.base import Run, Unrestricted
-from prober.publish.journal import Journal
+from prober.publish.journal.journal import Journal
 from prober.result import Result
 from prober.schedule import Timing
 from tests.permits import ROUTES, permit_for

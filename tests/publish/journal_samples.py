@@ -26,10 +26,10 @@ from prober.outcome import (
     Violation,
     WebhookCheck,
 )
-from prober.publish.journal import Acknowledgement, Intended, Journal, JournalNews, State
 from prober.publish.journal.backlog import Write
-from prober.publish.journal.entries import Entry
+from prober.publish.journal.entries import Acknowledgement, Entry, Intended, JournalNews, State
 from prober.publish.journal.file import JournalFile
+from prober.publish.journal.journal import Journal
 from prober.publish.journal.schema import FILE_NAME
 from prober.publish.journal.statements import Encoder
 from prober.result import (

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from prober.publish.journal import Durability, Journal, JournalNews, JournalRecovered
-from prober.publish.journal.entries import Entry
+from prober.publish.journal.entries import Durability, Entry, JournalNews, JournalRecovered
+from prober.publish.journal.journal import Journal
 from tests.publish.journal_samples import BOOT, mark, outage, redis_result, violation
 
 Script = list[tuple[Entry, bool]]  # the entry, and whether to wait for it

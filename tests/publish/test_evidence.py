@@ -15,7 +15,7 @@ from prober.event import ViolationFound
 from prober.outcome import Claim, Outcome, RaceOutcome, Settlement, Violation
 from prober.publish.evidence import Evidence, find
 from prober.publish.evidence_text import render
-from prober.publish.journal import Acknowledgement
+from prober.publish.journal.entries import Acknowledgement
 from prober.publish.journal.file import JournalFile
 from prober.publish.journal.reader import Reader
 from prober.publish.journal.stored import StoredRace

@@ -9,16 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from prober.publish.journal import (
-    Acknowledgement,
-    Durability,
-    Journal,
-    JournalNews,
-    Keep,
-    Restored,
-    State,
-)
+from prober.publish.journal.entries import Acknowledgement, Durability, JournalNews, State
+from prober.publish.journal.journal import Journal
 from prober.publish.journal.reader import Reader
+from prober.publish.journal.restore import Restored
+from prober.publish.journal.retention import Keep
 from tests.publish.journal_samples import (
     ENVIRONMENT,
     WALL,

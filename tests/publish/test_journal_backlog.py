@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prober.outcome import RaceOutcome, Settlement
-from prober.publish.journal import Cleaned, Forgotten, State
 from prober.publish.journal.backlog import Backlog, Write, shed
-from prober.publish.journal.entries import Entry, is_expendable
+from prober.publish.journal.entries import Cleaned, Entry, Forgotten, State, is_expendable
 from tests.publish.journal_samples import awaited, mark, outage, race, redis_result, settled, violation
 
 numbers = st.integers(0, 5)

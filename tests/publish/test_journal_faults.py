@@ -14,13 +14,9 @@ from pathlib import Path
 import pytest
 
 from prober.event import JournalFailed
-from prober.publish.journal import (
-    Durability,
-    JournalNews,
-    JournalRecovered,
-    Restored,
-)
 from prober.publish.journal.backlog import RESULTS_KEPT
+from prober.publish.journal.entries import Durability, JournalNews, JournalRecovered
+from prober.publish.journal.restore import Restored
 from prober.publish.journal.schema import FILE_NAME
 from tests.publish.journal_samples import (
     at,

@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 
 from prober.event import Outage, ViolationFound, WebhookSettled
 from prober.outcome import Settlement
-from prober.publish.journal import Cleaned, Forgotten, Intended, State
-from prober.publish.journal.entries import Entry
+from prober.publish.journal.entries import Cleaned, Entry, Forgotten, Intended, State
 from prober.publish.journal.schema import FILE_NAME
 from prober.result import AwaitedWebhook
 from tests.publish import journal_victim

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from prober.outcome import Outcome, RaceOutcome, Settlement, Violation
-from prober.publish.journal import Acknowledgement, State
+from prober.publish.journal.entries import Acknowledgement, State
 from prober.publish.journal.file import JournalError, JournalFile
 from prober.publish.journal.reader import Reader, UnreadableError
 from tests.publish.journal_samples import (

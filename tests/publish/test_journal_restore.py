@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from prober.clock import Instant
 from prober.judge.violations import MOST_OF_A_KIND
 from prober.outcome import RaceOutcome, Settlement, Violation
-from prober.publish.journal import Acknowledgement, Cleaned, Forgotten, Left, Restored, State, read_left
-from prober.publish.journal.entries import Entry
-from prober.publish.journal.restore import Anchor, read_boot_id, restore
+from prober.publish.journal.entries import Acknowledgement, Cleaned, Entry, Forgotten, State
+from prober.publish.journal.restore import Anchor, Left, Restored, read_boot_id, read_left, restore
 from tests.publish.journal_samples import (
     BOOT,
     WALL,

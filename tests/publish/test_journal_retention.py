@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from prober.event import ViolationFound
 from prober.outcome import RaceOutcome, Settlement, Violation
-from prober.publish.journal import Acknowledgement, Forgotten, Keep, Retained
+from prober.publish.journal.entries import Acknowledgement, Forgotten
 from prober.publish.journal.file import JournalFile
-from prober.publish.journal.retention import bytes_used, retain
+from prober.publish.journal.retention import Keep, Retained, bytes_used, retain
 from tests.publish.journal_samples import (
     WALL,
     at,

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from prober.event import SuiteFinished, ViolationFound
 from prober.outcome import Ending, Measure, RaceOutcome, Suite, Verdict, Violation
-from prober.publish.journal import Keep, SuiteRace
+from prober.publish.journal.entries import SuiteRace
 from prober.publish.journal.reader import Reader
 from prober.publish.journal.restore import read_known, restore
-from prober.publish.journal.retention import retain
+from prober.publish.journal.retention import Keep, retain
 from tests.publish.journal_samples import BOOT, WALL, at, commit, journal_file
 
 RUN = SuiteFinished(

@@ -9,8 +9,8 @@ from typing import Any
 from prober.clock import Instant
 from prober.event import SuiteFinished, ViolationFound
 from prober.outcome import Ending, Measure, RaceOutcome, Suite, Verdict, Violation
-from prober.publish.journal import SuiteRace
 from prober.publish.journal.encoding import plain
+from prober.publish.journal.entries import SuiteRace
 from prober.result import RaceResult
 
 

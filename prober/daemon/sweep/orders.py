@@ -14,7 +14,7 @@ from prober.probes.base import Permission
 from prober.probes.marks import Marks
 from prober.probes.synthetic import Mark, Order
 from prober.probes.witness import NotAskable
-from prober.publish.journal import Intended
+from prober.publish.journal.entries import Intended
 
 # Seconds between two tries while something is left.
 RETRY = 1.0

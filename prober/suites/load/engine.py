@@ -29,6 +29,8 @@ GRID = 0.001
 # Between two looks at how late the event loop is for a timer of its own, whose resolution is a millisecond.
 LAG_EVERY = 0.05
 RESOLUTION = 0.001
+# libuv asks the kernel for so many events at a time, and may ask several times in one round.
+MOST_IN_ONE_LOOK = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,8 @@ class Engine:
         self._due_next = 0.0
         self._lag_due = 0.0
         self._free: Callable[[Lane], None] = self._rest
+        self._round_began = 0.0
+        self._arrivals = 0  # in this round of the event loop
         self._changed = asyncio.Event()
         self.tally = Tally()
         self._slot = Slot(0.0)
@@ -143,6 +147,23 @@ class Engine:
                 lane.close()
 
     # What lanes call.
+
+    def arrived(self) -> float:
+        """When the answers were there that the event loop hands out now: by the instant of the first of them.
+
+        All of one round were there before it began, and none is charged for its place in our queue.
+        """
+        if not self._arrivals:
+            self._round_began = monotonic()
+            self._loop.call_soon(self._end_round)
+        elif self._arrivals == MOST_IN_ONE_LOOK:  # what comes now was looked for later
+            self._round_began = monotonic()
+            self._arrivals = 0
+        self._arrivals += 1
+        return self._round_began
+
+    def _end_round(self) -> None:
+        self._arrivals = 0
 
     def answered(self, lane: Lane, now: float) -> None:
         """Count an answer and go on."""

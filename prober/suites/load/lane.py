@@ -32,6 +32,10 @@ class Owner(Protocol):
         """A whole answer came, with `lane.status`; `lane.open` says whether the connection goes on."""
         ...
 
+    def arrived(self) -> float:
+        """When what the event loop hands out now was there (CLOCK_MONOTONIC)."""
+        ...
+
     def failed(self, lane: Lane, failure: Failure) -> None:
         """No whole answer will come; the connection is gone."""
         ...
@@ -48,6 +52,7 @@ class Lane(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_arrived",
         "_chunks",
         "_complete",
         "_extra",
@@ -75,6 +80,7 @@ class Lane(asyncio.Protocol):
 
     def __init__(self, owner: Owner, index: int) -> None:
         self._owner = owner
+        self._arrived = owner.arrived
         self.index = index
         self._parser = httptools.HttpResponseParser(self)
         self._feed = self._parser.feed_data
@@ -124,11 +130,13 @@ class Lane(asyncio.Protocol):
         self.open = True
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came; the clock is read before any work of ours."""
-        now = monotonic()
+        """Parse what came; when it came is asked before any work of ours."""
+        now = self._arrived()
         if not self.active:
             self._unasked()
             return
+        if now < self.sent_at:  # asked and answered within one round
+            now = monotonic()
         if data == self._known:  # the same bytes mean the same
             self.active = False
             self._owner.answered(self, now)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from prober.http1 import Endpoint, tls_context
 from prober.suites.load.dialing import LONGEST_PAUSE, Dialer, pause_after
-from prober.suites.load.engine import Engine, Settings, due_at
+from prober.suites.load.engine import MOST_IN_ONE_LOOK, Engine, Settings, due_at
 from prober.suites.load.supply import Composed
 from prober.suites.load.tally import Tally
 from tests.http1.certificates import Authority
@@ -263,6 +265,37 @@ async def test_an_answer_that_was_read_before_means_the_same_and_only_as_a_whole
     assert engine.tally.accepted == 4
     assert engine.tally.rejected == {"403": 2, "rate_limited": 1}
     assert engine.tally.failed == {"garbage": 1}
+
+
+async def test_answers_of_one_round_of_the_loop_came_at_one_instant() -> None:
+    engine = engine_for("http://127.0.0.1:1")
+    first = engine.arrived()
+    time.sleep(0.001)  # noqa: ASYNC251 - the round has to last
+    assert {engine.arrived() for _ in range(MOST_IN_ONE_LOOK - 1)} == {first}
+    second = engine.arrived()
+    assert second > first
+    for _ in range(2):
+        await asyncio.sleep(0)
+    assert engine.arrived() > second
+
+
+async def test_latencies_are_those_of_the_server_however_many_answer_at_once() -> None:
+    """A hundred answers in one round: none of them came before its time."""
+    released = threading.Barrier(100)
+
+    def together(peer: Peer) -> None:
+        while True:
+            peer.read_request()
+            with suppress(threading.BrokenBarrierError):  # at the end only some are asked once more
+                released.wait(1)
+            time.sleep(0.05)
+            peer.send(OK)
+
+    with serving(together) as server:
+        _, tally = await loaded(engine_for(server.url, concurrency=100, timeout=20.0), 0.3)
+    latencies = [value for slot in tally.slots for value in slot.micros]
+    assert len(latencies) == tally.sent >= 100
+    assert min(latencies) >= 50_000
 
 
 @pytest.mark.parametrize("rate", [None, 2000.0])
