@@ -1,14 +1,15 @@
-"""`python -m benchmarks`: every measurement, one after the other, into docs/benchmarks.md."""
+"""`python -m benchmarks [NAME…]`: every measurement, or these, one after the other, into docs/benchmarks.md."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from benchmarks import cost, engine, page, proxy, recovery, scrape
@@ -27,35 +28,50 @@ CHAPTERS: tuple[tuple[str, str, Callable[[], Awaitable[str]]], ...] = (
 HEAD = """\
 # Benchmarks
 
-Written by `make bench`; each chapter can be run alone by the command that it names. Figures are of one run on one
-machine; the ratios and bars are what to look at.
-
-Measured on {date} at commit {commit}, Python {python}, {cores} cores, load average {load} at the beginning.
+Written by `make bench`, or chapter by chapter by `python -m benchmarks NAME…`. Figures are of one run on one machine;
+the ratios and bars are what to look at.
 """
+STAMP = "Measured on {date} at commit {commit}, Python {python}, {cores} cores, load average {load} at the beginning."
 
 
-def commit() -> str:
-    """The commit that is measured."""
+def stamp() -> str:
+    """What was measured, where and when."""
     command = ["git", "rev-parse", "--short", "HEAD"]
-    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=PAGE.parent).stdout.strip()
+    commit = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PAGE.parent).stdout.strip()
+    return STAMP.format(
+        date=time.strftime("%Y-%m-%d"),
+        commit=commit,
+        python=platform.python_version(),
+        cores=os.cpu_count(),
+        load=f"{os.getloadavg()[0]:.1f}",
+    )
 
 
-async def run_all(measured: str) -> str:
-    """Run every chapter and return the page."""
-    parts = [
-        HEAD.format(
-            date=time.strftime("%Y-%m-%d"),
-            commit=measured,
-            python=platform.python_version(),
-            cores=os.cpu_count(),
-            load=f"{os.getloadavg()[0]:.1f}",
-        )
-    ]
+def chapter(title: str, module: str, stamped: str, text: str) -> str:
+    """One chapter of the page."""
+    return f"## {title}\n\n`python -m benchmarks.{module}`. {stamped}\n\n{text}\n"
+
+
+def chapters_of(page: str) -> dict[str, str]:
+    """The chapters of a page by title."""
+    parts = re.split(r"^(?=## )", page, flags=re.MULTILINE)[1:]
+    return {part[3 : part.index("\n")]: part.rstrip("\n") + "\n" for part in parts}
+
+
+async def run(names: Sequence[str]) -> None:
+    """Measure these chapters; the others stay as they are."""
+    chapters = chapters_of(PAGE.read_text(encoding="utf-8"))
     for title, module, measure in CHAPTERS:
-        print(f"measuring: {title}", file=sys.stderr)
-        parts.append(f"## {title}\n\n`python -m benchmarks.{module}`\n\n{await measure()}\n")
-    return "\n".join(parts)
+        if not names or module in names:
+            print(f"measuring: {title}", file=sys.stderr)
+            stamped = stamp()
+            chapters[title] = chapter(title, module, stamped, await measure())
+    ordered = [chapters[title] for title, _, _ in CHAPTERS if title in chapters]
+    PAGE.write_text("\n".join((HEAD, *ordered)), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    PAGE.write_text(asyncio.run(run_all(commit())), encoding="utf-8")
+    known = [module for _, module, _ in CHAPTERS]
+    if unknown := set(sys.argv[1:]) - set(known):
+        sys.exit(f"no such chapter: {', '.join(sorted(unknown))}; chapters: {', '.join(known)}")
+    asyncio.run(run(sys.argv[1:]))
