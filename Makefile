@@ -62,7 +62,7 @@ unit: $(VENV)/.dev tools
 	$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) --ignore tests/system tests
 
 system: $(VENV)/.dev tools
-	$(BIN)/python -m pytest -q -n $(SYSTEM_WORKERS) --dist loadscope tests/system
+	$(BIN)/python -m pytest -q -n $(SYSTEM_WORKERS) --dist loadscope --durations 25 tests/system
 
 # Long runs whose pages are checked in; `make test` has a short form of each.
 detection: $(VENV)/.dev tools
