@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME…]`: every measurement, or these, one after the other, into docs/benchmarks.md."""
+"""`python -m benchmarks [NAME…]`: every measurement, or these, in turn, into docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -28,10 +28,12 @@ CHAPTERS: tuple[tuple[str, str, Callable[[], Awaitable[str]]], ...] = (
 HEAD = """\
 # Benchmarks
 
-Written by `make bench`, or chapter by chapter by `python -m benchmarks NAME…`. Figures are of one run on one machine;
-the ratios and bars are what to look at.
+Written by `make bench`, or chapter by chapter by `python -m benchmarks NAME…`. Figures are of one run on one
+machine; the ratios and bars are what to look at.
 """
-STAMP = "Measured on {date} at commit {commit}, Python {python}, {cores} cores, load average {load} at the beginning."
+STAMP = (
+    "Measured on {date} at commit {commit}, Python {python}, {cores} cores, load average {load} at the beginning."
+)
 
 
 def stamp() -> str:
