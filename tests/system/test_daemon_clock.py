@@ -92,8 +92,9 @@ def assert_pace(before: Scrape, after: Scrape, took: float) -> None:
             + scrape.total("prober_probe_skipped_total", probe=probe)
             for scrape in (before, after)
         ]
-        # What a run under way covers is known only at the next one.
-        assert took / interval / 2 - 4 <= points[1] - points[0] <= took / interval + 4, probe
+        # What a run under way covers is known only at the next one, and what is told is some seconds old on a busy
+        # machine; a step of the clock that counted would be worth thousands of runs.
+        assert took / interval / 2 - 4 <= points[1] - points[0] <= took / interval * 1.25 + 8, probe
 
 
 def assert_sane(scrape: Scrape) -> None:

@@ -54,6 +54,8 @@ ALSO = {
     FaultName.LATE_PROCESSING: Violation.LOST_MESSAGE,
     FaultName.STUCK_QUEUE: Violation.LOST_MESSAGE,
     FaultName.LATE_WINNER: Violation.MULTIPLE_WINNERS,
+    # Planted after somebody had won: the winner that asks again is told that it has not.
+    FaultName.NO_WINNER: Violation.NOT_IDEMPOTENT,
 }
 RARE_RACES = 25
 

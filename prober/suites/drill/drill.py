@@ -239,10 +239,10 @@ class Drill:
                 raise  # whoever wants to leave at once leaves the faults to the guardian
             except BaseException:
                 await self._undone(breaking)
-                await self._clean(parts, witness, ledger)
+                await self._clean(parts, breaking, witness, ledger)
                 raise
             await self._undone(breaking)
-            await self._clean(parts, witness, ledger)
+            await self._clean(parts, breaking, witness, ledger)
         return measured(
             Run(
                 session=self._session,
@@ -284,13 +284,17 @@ class Drill:
         await parts.traffic.finished()
         return end
 
+    def _may_come(self, traffic: Traffic) -> float:
+        """For how long (seconds) the target may still try to process what it took."""
+        last = max((sent.answered for sent in traffic.sent), default=-math.inf)
+        return last + self._config.probes.webhook.processing_deadline - time.monotonic()
+
     async def _settled_claims(self, traffic: Traffic) -> bool:
         """Wait until the target can look for no claim any more; False where somebody wants it to end before.
 
         A message whose claim has gone is a new one, with all its effects.
         """
-        last = max((sent.answered for sent in traffic.sent), default=-math.inf)
-        left = last + self._config.probes.webhook.processing_deadline - time.monotonic()
+        left = self._may_come(traffic)
         if left <= 0:
             return True
         self._telling.say(f"leaving the claims of its messages for {left:.1f} s more, until none can be processed")
@@ -388,7 +392,7 @@ class Drill:
                 async with asyncio.timeout(INTERRUPTED_WAIT):
                     await following.all_settled()
 
-    async def _clean(self, parts: Parts, witness: Witness, ledger: MessageLedger) -> None:
+    async def _clean(self, parts: Parts, breaking: Breaking, witness: Witness, ledger: MessageLedger) -> None:
         """Remove every row of ours; where one may still come, the ledger stays for a later sweep."""
         mode = self._config.probes.webhook.mode
         if mode is Mode.NO_SIDE_EFFECTS and not await self._settled_claims(parts.traffic):
@@ -398,7 +402,9 @@ class Drill:
         rows = Rows(self._contract.webhook, witness, self._ids, mode, self._from_number)
         removal = await remove_rows(rows, parts.traffic.prepared)
         certain = parts.following.all_known and all(sent.code is not None for sent in parts.traffic.sent)
-        if removal.left == 0 and certain:
+        # What was done as something broke is done once more where the target never heard that it was.
+        again = bool(breaking.made) and self._may_come(parts.traffic) > 0
+        if removal.left == 0 and certain and not again:
             ledger.forget()
             return
         ledger.close()
