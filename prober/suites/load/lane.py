@@ -205,7 +205,8 @@ class Lane(asyncio.Protocol):
         except OSError:  # full or gone: the transport knows what to do
             written = 0
         if written != len(request):
-            self._transport.write(request[written:])
+            self._write = self._transport.write  # from now on, or the next request could overtake the rest
+            self._write(request[written:])
 
     def _unasked(self) -> None:
         """Bytes on an idle connection: what comes next could not be told from an answer."""
