@@ -26,6 +26,10 @@ async def workers(someone: Outside) -> list[Identity]:
     return [process for process in found if process is not None]
 
 
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[1])
+
+
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 async def test_workers_end_with_the_parent(
     owner: Owner, database: str, redis_server: RedisServer, end: signal.Signals
@@ -98,6 +102,28 @@ async def test_a_replacement_starts_with_the_faults_that_are_planted(
             async with someone.http.get(WEBHOOK, headers={**HTTPS, "Connection": "close"}) as response:
                 statuses.add(response.status)
         assert statuses == {500}
+        ends = [entry for entry in await someone.recorded(Kind.WORKER) if entry["event"] == "ended"]
+        assert [(entry["process"], entry["code"]) for entry in ends] == [(before[0], -signal.SIGKILL)]
+
+
+async def test_without_its_fork_server_no_worker_is_left_and_the_record_says_why(
+    owner: Owner, database: str, redis_server: RedisServer
+) -> None:
+    target = await start_target(owner, database, redis_server)
+    async with outside(target) as someone:
+        children = await workers(someone)
+        parents = {parent_of(child.pid) for child in children}
+        (fork_server,) = parents - {target.pid}
+        os.kill(fork_server, signal.SIGKILL)
+        assert await gone(children, 10.0) == []
+
+        async def said() -> bool:
+            entries = await someone.recorded(Kind.WORKER)
+            return any("fork server" in entry.get("reason", "") for entry in entries)
+
+        await eventually(said, "the record says why none is replaced")
+    await target.stop()
+    assert target.returncode == 0
 
 
 async def test_connections_are_dealt_out_in_turn(owner: Owner, database: str, redis_server: RedisServer) -> None:

@@ -19,8 +19,10 @@ import uvloop
 from prober.demo.target.config import ConfigError, Settings, check, read_file
 from prober.demo.target.control import ControlServer
 from prober.demo.target.faults import FaultName, Switch
+from prober.demo.target.fork_server import ForkServer
 from prober.demo.target.forms import FormName
 from prober.demo.target.parent import StartError, Target, create_schema
+from prober.demo.target.worker import work
 
 AUTH_TOKEN_VARIABLE = "TWILIO_AUTH_TOKEN"  # noqa: S105 - the name of a variable
 BAD_CONFIG, CANNOT_RUN = 2, 3
@@ -76,7 +78,7 @@ def settings_from(arguments: list[str] | None) -> Settings:
     return check(data)
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, fork_server: ForkServer) -> None:
     """Start, say so, wait for the end, stop. Raises StartError."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
@@ -84,7 +86,7 @@ async def run(settings: Settings) -> None:
         loop.add_signal_handler(number, ended.set)
     if settings.create_schema:
         await create_schema(settings.database.dsn, settings.form)
-    target = Target(settings)
+    target = Target(settings, fork_server)
     control = ControlServer(target, settings.control)
     try:
         await target.start()
@@ -99,7 +101,9 @@ async def run(settings: Settings) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run; the exit code is 0, 2 for bad settings, 3 when it could not start."""
     try:
-        uvloop.run(run(settings_from(arguments)))
+        settings = settings_from(arguments)
+        with ForkServer(work) as fork_server:
+            uvloop.run(run(settings, fork_server))
     except ConfigError as error:
         print(error, file=sys.stderr)
         return BAD_CONFIG

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 from prober.demo.target.channel import Channel, ClosedError
 from prober.demo.target.config import Settings, split_address
 from prober.demo.target.faults import State, Switch, parse_fault
+from prober.demo.target.fork_server import ForkServer, ForkServerError, Worker
 from prober.demo.target.forms import FORMS, FormName
 from prober.demo.target.limits import create_shared_memory
 from prober.demo.target.record import Kind, RecordReader, RecordWriter
@@ -42,7 +42,7 @@ class Child:
     """One worker process as the parent sees it."""
 
     index: int
-    process: asyncio.subprocess.Process
+    process: Worker
     channel: Channel
     done: dict[int, asyncio.Future[None]] = field(default_factory=dict)
 
@@ -50,8 +50,9 @@ class Child:
 class Target:
     """The whole target: listening socket, workers, state, record."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, fork_server: ForkServer) -> None:
         self._settings = settings
+        self._fork_server = fork_server
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         faults = {name: parse_fault(name, given) for name, given in settings.faults.items()}
         self.state = State(faults, dict.fromkeys(Switch, True) | settings.switches)
@@ -163,19 +164,13 @@ class Target:
     async def _spawn(self, index: int) -> Child:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "prober.demo.target.worker",
-                str(theirs.fileno()),
-                str(self._memory),
-                pass_fds=(theirs.fileno(), self._memory),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=sys.stderr,
-            )
+            try:
+                process = await self._fork_server.fork(theirs, self._memory)
+            except ForkServerError as error:
+                ours.close()
+                raise StartError(str(error)) from None
         channel = Channel(ours)
         welcome: dict[str, Any] = {
-            "parent": os.getpid(),
             "index": index,
             "settings": self._settings.model_dump(mode="json"),
             "state": self.state.to_json(),
@@ -186,6 +181,7 @@ class Target:
             while "ready" not in (answer := await channel.receive()):  # type: ignore[operator]
                 raise StartError(f"worker {index} answered {answer!r} instead of being ready")
         except ClosedError:
+            channel.close()
             raise StartError(f"worker {index} ended at once with code {await process.wait()}") from None
         return Child(index, process, channel)
 

@@ -1,17 +1,13 @@
 """One worker process: serves the connections that the parent hands over, and takes jobs from the queue.
 
-Started by the parent as `python -m prober.demo.target.worker CHANNEL MEMORY`, two inherited descriptors; the
-first message on the channel carries the settings. It ends with its parent, however that ends.
+Forked by the fork server with two descriptors; the first message on the channel carries the settings.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
-import signal
 import socket
-import sys
 from contextlib import suppress
 from typing import Any
 
@@ -33,8 +29,6 @@ from prober.demo.target.sabotage import Sabotage
 from prober.demo.target.server import HttpServer
 from prober.demo.target.webhook import Webhook
 from prober.demo.target.webhook_queue import WebhookQueue
-
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Worker:
@@ -95,31 +89,17 @@ class Worker:
                 return
 
 
-def die_with_parent(parent: int) -> None:
-    """Ask the kernel to kill this process when its parent ends (prctl(2), PR_SET_PDEATHSIG)."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        sys.exit(0)
-
-
 async def serve(channel_descriptor: int, memory_descriptor: int) -> None:
     """Read the welcome and work."""
     channel = Channel(socket.socket(fileno=channel_descriptor))
     welcome = await channel.receive()
     if isinstance(welcome, socket.socket):
         raise AssertionError("the parent sends the settings before any connection")
-    die_with_parent(int(welcome["parent"]))
     await Worker(channel, SharedMemory(memory_descriptor), welcome).run()
     channel.close()
 
 
-def main() -> None:
-    """Be a worker; signals are the parent's business."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def work(channel: int, memory: int) -> None:
+    """Be a worker, in a process of its own that ignores signals: they are the parent's business."""
     with suppress(ClosedError):
-        uvloop.run(serve(int(sys.argv[1]), int(sys.argv[2])))
-
-
-if __name__ == "__main__":
-    main()
+        uvloop.run(serve(channel, memory))
