@@ -46,7 +46,10 @@ $(VENV)/.dev: requirements/dev.lock pyproject.toml | $(VENV)/.made
 demo: $(VENV)/.demo
 	@$(BIN)/prober demo $(if $(DURATION),--duration $(DURATION))
 
-test: lint unit system
+# The type checker has one core for itself while unit tests, a third of which wait, have the other.
+test: $(VENV)/.dev tools
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint unit
+	@$(MAKE) --no-print-directory system
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -13,8 +13,9 @@ import aiohttp
 
 from prober.config.fields import Address
 from prober.demo.process import Owner, ServerError
-from prober.demo.server import HOST, POLL, Server
+from prober.demo.server import HOST, Server
 
+READY_POLL = 0.05  # seconds; the first round takes a second, and asking costs the web process something
 ASK_TIMEOUT = aiohttp.ClientTimeout(total=5)
 
 
@@ -72,7 +73,7 @@ class Watcher(Server):
                 return
             if time.monotonic() > deadline:
                 raise ServerError(f"the prober is not ready after {timeout:g} s: {text.strip()[:500]}")
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(READY_POLL)
 
     def _command(self) -> Sequence[str | Path]:
         return [

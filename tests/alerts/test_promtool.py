@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -22,7 +23,10 @@ needs_promtool = pytest.mark.skipif(
 
 
 def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False, cwd=ROOT)
+    # With memory to spare, its garbage collection is a fifth of the time.
+    environment = {**os.environ, "GOGC": "800"}
+    command = ["promtool", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
 
 
 @needs_promtool
