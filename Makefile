@@ -6,7 +6,7 @@ DURATION ?=
 PARTS  ?=
 PYTEST_WORKERS ?= 3
 # More than cores: most of the time a system test waits for servers.
-SYSTEM_WORKERS ?= 3
+SYSTEM_WORKERS ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint unit system lock generated pictures bench detection chaos election suites dashboards \
