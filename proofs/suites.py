@@ -70,6 +70,7 @@ async def run_load(stack: Stack, control: ControlClient, scenario: str, folder: 
     record = await control.summary()
     effects = detail.effects
     assert effects is not None, "the effects could not be asked"
+    processed = record[Kind.PROCESSED] + (await _only_found(control) if record[Kind.FOUND] else 0)
     return Counted(
         f"prober load {scenario}",
         code,
@@ -77,10 +78,18 @@ async def run_load(stack: Stack, control: ControlClient, scenario: str, folder: 
         {
             "received": (detail.requests.sent + detail.warm_up_sent, record[Kind.REQUEST]),
             "accepted": (effects.accepted, record[Kind.ACCEPTED]),
-            "processed": (effects.effective, record[Kind.PROCESSED]),
-            "lost": (effects.lost, record[Kind.ACCEPTED] - record[Kind.PROCESSED]),
+            "processed": (effects.effective, processed),
+            "lost": (effects.lost, record[Kind.ACCEPTED] - processed),
         },
     )
+
+
+async def _only_found(control: ControlClient) -> int:
+    """How many messages the target committed without hearing so, and a second try found done."""
+    processed, found = [
+        {entry["sid"] for entry in await control.record(kind)} for kind in (Kind.PROCESSED, Kind.FOUND)
+    ]
+    return len(found - processed)
 
 
 async def run_race(stack: Stack, control: ControlClient, scenario: str, folder: Path, *options: str) -> Counted:

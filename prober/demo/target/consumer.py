@@ -124,6 +124,8 @@ class Consumer:
             self._record.write(Kind.REPLY, sid=message.sid, to=message.sender)
         elif done is Done.SKIPPED:
             self._record.write(Kind.SKIPPED, sid=message.sid)
+        else:
+            self._record.write(Kind.FOUND, sid=message.sid, task=task)
         return done
 
     async def _drain_stored(self) -> NoReturn:

@@ -25,6 +25,8 @@ class Kind(StrEnum):
     ACCEPTED = "accepted"  # a message answered 200 as new; `stored`: database, redis
     REPEATED = "repeated"  # a message answered 200 as a repeat of its sid, or of its idempotency key
     PROCESSED = "processed"  # its rows are committed
+    # A job found nothing to do: the answer to its own commit was lost, or another job of the message was first.
+    FOUND = "found"
     SKIPPED = "skipped"  # a repeat or a claimed message was marked skipped
     LOST = "lost"  # answered 200 and given up, with the reason: a fault, or a switch that is off
     DECISION = "decision"  # what an accept was told, and why
