@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ import yaml
 
 from prober.demo.process import Owner
 from prober.demo.stack import Stack
+from tests.system.commanding import prober
 from tests.system.daemon_stack import config_of, fast_stack
 
 Change = Callable[[dict[str, Any]], None]
@@ -51,7 +50,7 @@ async def doctor_stack() -> AsyncIterator[Stack]:
         yield stack
 
 
-async def run(stack: Stack, *words: str, change: Change | None = None) -> tuple[int, str, str]:
+async def run(stack: Stack, command: str, *words: str, change: Change | None = None) -> tuple[int, str, str]:
     """A command on the stack's config with a change in it: exit code, stdout, stderr."""
     document = config_of(stack)
     if change is not None:
@@ -59,16 +58,8 @@ async def run(stack: Stack, *words: str, change: Change | None = None) -> tuple[
     file = stack.directory / "doctor.yaml"
     file.touch(mode=0o600)
     file.write_text(yaml.safe_dump(document, sort_keys=False))
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "prober", *words, "--config", str(file)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    assert "Traceback" not in err.decode()
-    return process.returncode, out.decode(), err.decode()
+    said = await prober(file, command, *words)
+    return said.code, said.out, said.err
 
 
 async def doctor(stack: Stack, change: Change | None = None) -> Walk:
