@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from prober.outcome import Ending, Measure, Mode, ProbeName, Service
 from prober.suites.drill import figures
 from prober.suites.drill.breaking import Made
 from prober.suites.drill.figures import Window
-from prober.suites.drill.following import Following
-from prober.suites.drill.service_watch import ServiceWatch, ended_at
+from prober.suites.drill.parts import Parts
+from prober.suites.drill.service_watch import ended_at
 from prober.suites.drill.telling import summed_up
-from prober.suites.drill.traffic import Traffic
-from prober.suites.drill.transactions import Transactions
-from prober.suites.observing import BacklogSource
 from prober.suites.results_drill import DrillDetail, Injection, Rollbacks
 from prober.suites.running import Measured, Session
 
@@ -28,18 +25,6 @@ class Times:
     undoing: float | None = None
     recovered: float | None = None
     gave_up_after: float | None = None
-    looks: list[tuple[float, int | None]] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What works at one drill."""
-
-    watch: ServiceWatch
-    following: Following
-    traffic: Traffic
-    transactions: Transactions | None
-    backlog: BacklogSource | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +53,8 @@ def measured(run: Run, parts: Parts, made: Sequence[Made], rollbacks: Rollbacks 
     seen = None if outage is None else (outage.began.mono, ended_at(outage), outage.uncertainty)
     visible, mode = parts.following.visible, run.session.settings.config.probes.webhook.mode
     phases = figures.phase_figures(window, sent, fates)
-    backlog = figures.backlog_figures(window, times.looks)
+    looks = () if parts.queues is None else parts.queues.looks
+    backlog = figures.backlog_figures(window, looks)
     recovery = figures.recovery_figures(window, seen, sent, fates, visible=visible)
     followed = figures.followed(sent, fates) if visible else None
     detail = DrillDetail(
@@ -76,7 +62,7 @@ def measured(run: Run, parts: Parts, made: Sequence[Made], rollbacks: Rollbacks 
         rate=run.rate,
         injections=tuple(_injection(each, times.start) for each in made),
         phases=phases,
-        series=figures.series(window, sent, times.looks),
+        series=figures.series(window, sent, looks),
         followed=followed,
         backlog=backlog,
         recovery=recovery,
@@ -136,7 +122,7 @@ def _notes(run: Run, parts: Parts, rollbacks: Rollbacks | None) -> list[str]:
         notes.append(f"rollbacks were not counted: {parts.transactions.why_not}")
     if not parts.following.visible:
         notes.append("effects are not observable in this mode: an accepted message counts as a success")
-    if parts.backlog is not None and any(read is None for _, read in times.looks):
+    if parts.queues is not None and any(read is None for _, read in parts.queues.looks):
         notes.append("while Redis did not answer its queues could not be counted; jobs kept elsewhere are no part")
     if times.undoing is not None and not parts.watch.outages and not parts.watch.down:
         notes.append(f"{run.service} itself never failed by our own probes, who kept the sessions they had")

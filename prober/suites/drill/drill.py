@@ -11,9 +11,6 @@ from typing import Any
 
 from prober.config.model import Config
 from prober.daemon.assembly import (
-    database_addresses,
-    redis_address,
-    routes_of,
     target_client,
     target_witness,
 )
@@ -22,32 +19,27 @@ from prober.faults.guardian import Guardian
 from prober.faults.ledger import Ledger, LedgerError
 from prober.faults.undoing import undo_standing
 from prober.outcome import Ending, Mode, Service
-from prober.probes.marks import Marks
-from prober.probes.synthetic import NOBODYS_NUMBER, Mark
 from prober.probes.witness import Witness
 from prober.suites.drill.beside import at_work
 from prober.suites.drill.breaking import Breaking
 from prober.suites.drill.choosing import Chosen, Wanted, check_place, choose, through_proxies
-from prober.suites.drill.documenting import Parts, Run, Times, measured
+from prober.suites.drill.documenting import Run, Times, measured
 from prober.suites.drill.following import Following
+from prober.suites.drill.parts import Parts, from_number_of, ids_of, parts_of
 from prober.suites.drill.plan import STEPS, messages_of
 from prober.suites.drill.service_watch import ServiceWatch, ended_at
 from prober.suites.drill.telling import Telling
 from prober.suites.drill.traffic import Traffic
-from prober.suites.drill.transactions import Transactions
 from prober.suites.drill.vanishing import PATIENCE, Vanishing
 from prober.suites.ledger import Ledger as MessageLedger
-from prober.suites.load.messages import Ids, Sender
 from prober.suites.load.reconciling import remove_rows
 from prober.suites.load.rows import Rows
-from prober.suites.observing import BacklogSource
 from prober.suites.results_drill import Rollbacks
 from prober.suites.running import CouldNotRunError, Measured, Session, UsageError
 from prober.suites.scenarios import DrillScenario
 
 WELL_TIMEOUT = 20.0  # seconds for both services to answer before anything is broken
 RECOVERY_TIMEOUT = 60.0  # seconds for the service to come back once the fault is undone
-LOOK_EVERY = 1.0  # seconds between two looks at the queues
 INTERRUPTED_WAIT = 2.0  # seconds for effects, when somebody wants it to end
 
 
@@ -131,54 +123,13 @@ class Drill:
             raise CouldNotRunError(
                 "no database is configured (probes.database): nothing could be followed to its end"
             )
-        watch = ServiceWatch(way, self._contract, self._service)
-        following = Following(
-            self._config, self._contract, Marks(witness, f"{self._config.instance}/drill"), watch.service_time
-        )
-        parts = Parts(
-            watch=watch,
-            following=following,
-            traffic=self._traffic(following),
-            transactions=self._transactions(),
-            backlog=self._backlog(),
-        )
+        parts = parts_of(self._session, self._service, self._rate, way=way, witness=witness)
         try:
             return await self._beside(parts, breaking, chosen, witness)
         finally:
-            if parts.backlog is not None:
-                parts.backlog.close()
+            if parts.queues is not None:
+                parts.queues.close()
             await witness.close()
-
-    def _traffic(self, following: Following) -> Traffic:
-        section, target = self._config.probes.webhook, self._config.target
-        client = target_client(self._config)
-        sender = Sender(
-            contract=self._contract.webhook,
-            endpoint=client.endpoint,
-            public_url=target.public_url,
-            auth_token=target.auth_token.get_secret_value(),
-            account_sid=target.account_sid,
-            from_number=self._from_number,
-        )
-        return Traffic(
-            sender,
-            self._ids,
-            client,
-            routes_of(self._config, self._contract),
-            started=self._session.started,
-            mode=section.mode,
-            rate=self._rate,
-            timeout=section.timeout,
-            accepted=following.accepted,
-        )
-
-    @property
-    def _ids(self) -> Ids:
-        return Ids(Mark(self._config.instance), self._session.run_id)
-
-    @property
-    def _from_number(self) -> str:
-        return self._config.probes.webhook.from_number or NOBODYS_NUMBER
 
     def _ledger_of_messages(self) -> MessageLedger:
         try:
@@ -187,23 +138,12 @@ class Drill:
                 instance=self._config.instance,
                 run_id=self._session.run_id,
                 mode=self._config.probes.webhook.mode,
-                from_number=self._from_number,
+                from_number=from_number_of(self._config),
             )
         except OSError as error:
             raise CouldNotRunError(
                 f"{error.filename}: {error.strerror}; what is sent is written down first"
             ) from None
-
-    def _transactions(self) -> Transactions | None:
-        direct, pooled = database_addresses(self._config.probes.database)
-        address = direct or pooled
-        if self._service is not Service.DATABASE or address is None:
-            return None
-        return Transactions(address, self._config.instance)
-
-    def _backlog(self) -> BacklogSource | None:
-        redis = self._config.probes.redis
-        return BacklogSource(redis_address(redis), self._config, self._contract) if redis.enabled else None
 
     async def _beside(
         self, parts: Parts, breaking: Breaking, chosen: Sequence[Chosen], witness: Witness
@@ -272,8 +212,8 @@ class Drill:
         work: list[Coroutine[Any, Any, None]] = [parts.traffic.forever(start), self._telling.forever(start)]
         if parts.transactions is not None:
             work.append(parts.transactions.forever())
-        if parts.backlog is not None:
-            work.append(self._look(parts.backlog))
+        if parts.queues is not None:
+            work.append(parts.queues.forever())
         async with at_work(*work):
             try:
                 await self._timeline(parts, breaking, chosen)
@@ -282,6 +222,8 @@ class Drill:
                     await self._undone(breaking, asides=False)
             end = time.monotonic()
         await parts.traffic.finished()
+        if parts.queues is not None:
+            await parts.queues.last()
         return end
 
     def _may_come(self, traffic: Traffic) -> float:
@@ -373,14 +315,6 @@ class Drill:
             self._ending = Ending.INTERRUPTED
         return stopped
 
-    async def _look(self, backlog: BacklogSource) -> None:
-        due = time.monotonic()
-        while True:
-            read = await backlog.read()
-            self._times.looks.append((time.monotonic(), read if isinstance(read, int) else None))
-            due = max(due + LOOK_EVERY, time.monotonic())
-            await asyncio.sleep(due - time.monotonic())
-
     async def _followed(self, following: Following) -> None:
         """Wait for the end of every message."""
         self._telling.doing = "following messages to their end"
@@ -399,7 +333,7 @@ class Drill:
             ledger.close()
             self._notes.append("its claims stay for now; a daemon, or `prober cleanup`, removes them later")
             return
-        rows = Rows(self._contract.webhook, witness, self._ids, mode, self._from_number)
+        rows = Rows(self._contract.webhook, witness, ids_of(self._session), mode, from_number_of(self._config))
         removal = await remove_rows(rows, parts.traffic.prepared)
         certain = parts.following.all_known and all(sent.code is not None for sent in parts.traffic.sent)
         # What was done as something broke is done once more where the target never heard that it was.
