@@ -18,6 +18,7 @@ from prober.config.secrets import Redactor
 from prober.contract import Contract
 from prober.daemon.assembly import Assembled, Intentions, assemble, database_addresses, witness_address
 from prober.daemon.beginning import open_outages, resumed, started
+from prober.daemon.derived import covers_of, keep_of, limits_of, race_fresh_for
 from prober.daemon.ending import Ending, Stop
 from prober.daemon.leadership import leadership_of
 from prober.daemon.outlet import Outlet, Sink
@@ -29,12 +30,11 @@ from prober.daemon.suites.intake import SuiteIntake
 from prober.daemon.suites.scheduled import Means, ScheduledSuites, prepare
 from prober.daemon.sweep import OrderSweep, OrphanSweep
 from prober.daemon.violations import ViolationWatch
-from prober.daemon.watch import FRESH_INTERVALS, Watch, Watched
+from prober.daemon.watch import Watch, Watched
 from prober.daemon.watches import Watches
 from prober.event import Event, Leading, LoopLag, OutageChanged, Started
 from prober.judge.outage import Tracking, given_up
 from prober.judge.service_clock import ServiceClock
-from prober.judge.sweep import Limits
 from prober.judge.win_rate import RaceWindow
 from prober.outcome import OutageState, ProbeName
 from prober.probes.effects import EffectWatch
@@ -42,7 +42,6 @@ from prober.probes.synthetic import Mark
 from prober.probes.witness import Witness
 from prober.publish.journal.journal import Journal
 from prober.publish.journal.restore import Restored
-from prober.publish.journal.retention import Keep
 from prober.result import RaceResult
 from prober.suites.load.sweeping import sweep_dead_runs
 from prober.suites.presence import suite_lives
@@ -202,13 +201,13 @@ class Daemon:
         parts.reactions.exchange(
             window=race.win_rate_window,
             max_unjudged=race.max_unjudged,
-            race_fresh_for=_race_fresh_for(config),
-            covers=_covers(contract),
+            race_fresh_for=race_fresh_for(config),
+            covers=covers_of(contract),
         )
         if parts.effects is not None:
             parts.effects.deadline = config.probes.webhook.processing_deadline
         if parts.orphans is not None:
-            parts.orphans.limits = parts.orphans.limits.widened(_limits(config))
+            parts.orphans.limits = parts.orphans.limits.widened(limits_of(config))
         await self._move(parts.assembled.witness, config)
         parts.assembled.gate.routes = assembled.routes
         self._watches.exchange(
@@ -264,8 +263,8 @@ class Daemon:
             self._outlet,
             self._publish,
             RaceWindow(race.win_rate_window, race.max_unjudged, restored.races),
-            race_fresh_for=_race_fresh_for(self._config),
-            covers=_covers(self._contract),
+            race_fresh_for=race_fresh_for(self._config),
+            covers=covers_of(self._contract),
             down_since=self._down_since,
         )
 
@@ -326,7 +325,7 @@ class Daemon:
         witness = assembled.marks.witness
         return OrphanSweep(
             assembled.marks,
-            _limits(self._config),
+            limits_of(self._config),
             self._permission,
             orders=sweep,
             effects=effects,
@@ -384,29 +383,3 @@ class _Parts:
     assembled: Assembled
     suites: ScheduledSuites
     calendar: AsyncIOScheduler
-
-
-def keep_of(config: Config) -> Keep:
-    """How long the journal keeps what."""
-    return Keep(
-        results=config.journal.retention,
-        violation_hold=config.violations.violation_hold,
-        max_bytes=config.journal.max_size,
-    )
-
-
-def _limits(config: Config) -> Limits:
-    probes = config.probes
-    return Limits.of(
-        longest_timeout=max(probes.race.timeout, probes.webhook.timeout),
-        deadline=probes.webhook.processing_deadline,
-        orphan_age=config.cleanup.orphan_age,
-    )
-
-
-def _race_fresh_for(config: Config) -> float:
-    return FRESH_INTERVALS * config.probes.race.interval + config.probes.race.timeout
-
-
-def _covers(contract: Contract) -> dict[str, tuple[ProbeName, ...]]:
-    return {page.path: page.covers for page in contract.health.pages}

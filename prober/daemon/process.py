@@ -11,7 +11,8 @@ import structlog
 
 from prober import __version__
 from prober.clock import now
-from prober.daemon.daemon import Daemon, keep_of
+from prober.daemon.daemon import Daemon
+from prober.daemon.derived import keep_of
 from prober.daemon.ending import Ending, Stop
 from prober.daemon.masked import MaskedSink
 from prober.daemon.outlet import tell_journal_news

@@ -12,9 +12,7 @@ from aiohttp import web
 from twilio.request_validator import RequestValidator
 
 from prober.clock import now
-from prober.config import load_strict
-from prober.contract import SHIPPED, Contract, Webhook
-from prober.demo.target.forms import FORMS, FormName
+from prober.contract import Webhook
 from prober.http1 import Client, Endpoint
 from prober.outcome import Mode, Outcome, Phase, SkipReason, WebhookCheck
 from prober.probes.base import Permission, Run
@@ -24,30 +22,12 @@ from prober.probes.synthetic import Mark
 from prober.probes.webhook import WebhookProbe
 from prober.probes.webhook_message import Messages, WebhookSettings
 from prober.probes.witness import Witness
-from prober.result import AwaitedWebhook, WebhookResult
+from prober.result import WebhookResult
 from tests.http1.raw_server import Peer, Script, serving
 from tests.permits import any_permit
 
 from .answering import Answer, Answering, Asked, always, answering
-
-TOKEN = "0123456789abcdef0123456789abcdef"
-PUBLIC_URL = "https://orders.example.com"
-PATH = "/api/v1/whatsapp/webhook"
-NUMBER = "+999000000000"
-CONTRACT = load_strict(SHIPPED / "whatsapp-ordering-system.yaml", Contract).webhook
-SCHEMA = FORMS[FormName.DEPLOYED].schema()
-# Far more than any answer here takes on a busy machine; where nothing answers, tests name a shorter one.
-TIMEOUT = 20.0
-
-
-class Intended:
-    """Keeps what the probe was about to make."""
-
-    def __init__(self) -> None:
-        self.messages: list[AwaitedWebhook] = []
-
-    async def __call__(self, message: AwaitedWebhook) -> None:
-        self.messages.append(message)
+from .webhooks import CONTRACT, NUMBER, PATH, PUBLIC_URL, SCHEMA, TIMEOUT, TOKEN, Intended
 
 
 def probe_of(

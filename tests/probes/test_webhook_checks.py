@@ -22,7 +22,7 @@ from prober.result import WebhookCheckResult
 from tests.permits import permit_for
 
 from .answering import Answer, Asked, always, answering
-from .test_webhook import CONTRACT, PATH, PUBLIC_URL, TIMEOUT, TOKEN, Intended
+from .webhooks import CONTRACT, PATH, PUBLIC_URL, TIMEOUT, TOKEN, Intended
 
 
 def probe_of(kind: str, url: str) -> Probe:

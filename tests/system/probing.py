@@ -13,12 +13,14 @@ import asyncpg
 from redis.asyncio import Redis
 
 from prober.clock import now
+from prober.demo.postgres import Postgres
 from prober.outcome import Outcome, SkipReason
 from prober.probes.base import Run
 from prober.probes.database import DatabaseProbe
 from prober.probes.database_session import DatabaseAddress
 from prober.probes.database_stats import AppPool
 from prober.probes.redis_acl import rules
+from prober.result import DatabaseStats
 
 # A listening socket whose process is on its way out may still take a connection, and then resets it.
 GONE = {Outcome.REFUSED, Outcome.CLOSED, Outcome.RESET}
@@ -85,3 +87,26 @@ async def command(client: Redis, *words: str | int) -> Any:
 
 async def has_subscriber(client: Redis) -> bool:
     return bool((await client.pubsub_numsub("synthetic-prober:test"))[0][1])
+
+
+async def stats_of(dsn: str, pool: AppPool | None = None) -> tuple[DatabaseStats, str]:
+    """What one run reads of a server, and what it says it cannot see."""
+    async with probing(dsn, pool=pool) as probe:
+        result = await probe.run(run())
+    assert result.stats is not None, result.detail
+    return result.stats, result.detail
+
+
+async def rollbacks(postgres: Postgres, dsn: str) -> int:
+    """Rolled-back transactions of the database, once every session of ours has handed in its count."""
+    name = urlsplit(dsn).path[1:]
+    async with connected(postgres.dsn()) as connection:
+
+        async def left() -> bool:
+            seen = await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE datname = $1", name)
+            return bool(seen == 0)
+
+        await until(left)
+        counted = await connection.fetchval("SELECT xact_rollback FROM pg_stat_database WHERE datname = $1", name)
+        assert isinstance(counted, int)
+        return counted

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import pytest
 
 from prober.demo.process import Owner
 from tests.system.daemon_stack import fast_stack, no_trace
+from tests.system.wall_clock import WallClock, libfaketime
 from tests.system.watching import Scrape, Watched
 
 HOUR = 3600.0
@@ -20,32 +20,6 @@ PROBES = {
 RACES = 6  # while one step is watched
 # A length in which an hour shows and a busy machine does not.
 SANE = 120.0
-
-
-def libfaketime() -> Path | None:
-    # The one for several threads: the journal writes in one of its own.
-    return next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
-
-
-class WallClock:
-    """The wall clock of one process, by libfaketime; its monotonic clocks stay what they are."""
-
-    def __init__(self, library: Path, file: Path) -> None:
-        self._file = file
-        self.environment = {
-            "LD_PRELOAD": str(library),
-            "FAKETIME_TIMESTAMP_FILE": str(file),
-            "FAKETIME_CACHE_DURATION": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "DONT_FAKE_MONOTONIC": "1",  # its name in older versions
-        }
-        self.step(0.0)
-
-    def step(self, offset: float) -> None:
-        """Set it `offset` seconds off; at once, for every thread."""
-        draft = self._file.with_suffix(".draft")
-        draft.write_text(f"{offset:+.0f}", encoding="ascii")
-        draft.replace(self._file)
 
 
 async def test_a_step_of_the_wall_clock_changes_labels_alone() -> None:

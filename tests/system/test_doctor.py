@@ -11,6 +11,7 @@ import pytest_asyncio
 from prober.demo.stack import PUBLIC_URL, WEBHOOK_PATH, Stack
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.record import Kind
+from tests.system.certificates import make_certificate, tls_in_front_of
 from tests.system.daemon_stack import nothing_of_ours
 from tests.system.doctoring import (
     ALARM,
@@ -24,7 +25,6 @@ from tests.system.doctoring import (
     run,
     target,
 )
-from tests.system.test_probe_tls import make_certificate, tls_in_front_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

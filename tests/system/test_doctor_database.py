@@ -18,8 +18,7 @@ from prober.doctor.finding import Finding
 from prober.probes import schema
 from prober.probes.database_session import DatabaseAddress, open_database
 from tests.config.examples import ENV, MINIMAL
-from tests.system.probing import as_role, connected
-from tests.system.test_database_probe import rollbacks
+from tests.system.probing import as_role, connected, rollbacks
 
 
 async def look(folder: Path, dsn: str, contract: str) -> list[Finding]:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import json
-import os
-import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import bcrypt
 import pytest
 import pytest_asyncio
@@ -24,20 +20,21 @@ from prober.demo.target.control_client import ControlClient
 from prober.demo.target.record import Kind
 from prober.pause import FILE_NAME
 from tests.system.daemon_stack import change_config, config_of, fast_stack, no_trace, rows
+from tests.system.reloading import (
+    OK,
+    OK_AT,
+    PROBES,
+    hang_up,
+    log_lines,
+    never_fell,
+    post,
+    probes,
+    reload,
+    said,
+)
 from tests.system.watching import Scrape, Watched, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-PROBES: dict[str, dict[str, Any]] = {
-    "webhook": {"interval": "400ms", "timeout": "3s", "down_interval": "400ms", "processing_deadline": "8s"},
-    "race": {"interval": "1s", "timeout": "4s"},
-    "redis": {"interval": "200ms"},
-    "database": {"interval": "200ms"},
-    "health": {"interval": "1s"},
-}
-OK = "prober_config_last_reload_successful"
-OK_AT = "prober_config_last_reload_success_timestamp_seconds"
-Change = Callable[[dict[str, Any]], None]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -56,68 +53,6 @@ async def control(watched: Watched) -> AsyncIterator[ControlClient]:
         yield control
         for fault in (await control.faults())["planted"]:
             await control.remove(fault)
-
-
-def log_lines(watched: Watched) -> list[dict[str, Any]]:
-    lines = watched.watcher.log_file.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines if line.startswith("{")]
-
-
-def said(watched: Watched, event: str) -> int:
-    return sum(line.get("event") == event for line in log_lines(watched))
-
-
-def hang_up(watched: Watched) -> None:
-    os.kill(watched.watcher.pid, signal.SIGHUP)
-
-
-async def reload(watched: Watched, change: Change = lambda _: None) -> None:
-    """Change the config, send SIGHUP, and wait until it is in force."""
-    change_config(watched.stack, change)
-    before, refused = (await watched.scrape()).value(OK_AT), said(watched, "reload refused")
-    assert before is not None
-    hang_up(watched)
-
-    async def read() -> bool:
-        assert said(watched, "reload refused") == refused, watched.watcher.log_tail(5)
-        at = (await watched.scrape()).value(OK_AT)
-        return at is not None and at > before
-
-    await until("the config to be in force", read)
-    assert (await watched.scrape()).value(OK) == 1
-
-
-def probes(**changed: dict[str, Any]) -> Change:
-    def change(document: dict[str, Any]) -> None:
-        for name, values in changed.items():
-            document["probes"][name] |= values
-
-    return change
-
-
-async def post(watched: Watched, password: str = "") -> tuple[int, dict[str, Any]]:
-    headers = (
-        {"Authorization": "Basic " + base64.b64encode(f"op:{password}".encode()).decode()} if password else {}
-    )
-    async with (
-        aiohttp.ClientSession(headers=headers) as session,
-        session.post(f"{watched.watcher.url}/-/reload") as response,
-    ):
-        document: dict[str, Any] = await response.json()
-        return response.status, document
-
-
-def counters(scrape: Scrape) -> dict[Any, float]:
-    return {
-        key: value for key, value in scrape.samples.items() if key[0].endswith(("_total", "_count", "_bucket"))
-    }
-
-
-def never_fell(before: Scrape, after: Scrape) -> None:
-    """No counter reads less than before, and none is gone."""
-    now = counters(after)
-    fallen = {key: (value, now.get(key)) for key, value in counters(before).items() if now.get(key, -1) < value}
-    assert fallen == {}
 
 
 async def test_the_pace_changes_and_no_counter_falls(watched: Watched) -> None:

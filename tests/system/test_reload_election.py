@@ -13,7 +13,7 @@ from prober.demo.process import Owner
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.record import Kind
 from tests.system.daemon_stack import change_config, fast_stack, no_trace
-from tests.system.test_reload import OK, PROBES, hang_up, log_lines, never_fell, probes, reload
+from tests.system.reloading import OK, PROBES, hang_up, log_lines, never_fell, probes, reload
 from tests.system.watching import Watched, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

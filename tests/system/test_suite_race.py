@@ -27,7 +27,7 @@ from prober.suites.results_race import RaceDetail
 from tests.daemon.scheduling import Told
 from tests.system.commanding import Said, prober
 from tests.system.daemon_stack import change_config, config_of, fast_stack, no_trace, nothing_of_ours, rows
-from tests.system.test_daemon_clock import libfaketime
+from tests.system.wall_clock import libfaketime
 from tests.system.watching import Watched, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
