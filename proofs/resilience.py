@@ -137,12 +137,13 @@ def differ(on: Seen, off: Seen) -> bool:
 
 def page(found: Sequence[tuple[Seen, Seen]], command: str) -> str:
     """docs/resilience.md."""
-    rows = [_row(seen) for pair in found for seen in pair]
+    rows = [told(seen) for pair in found for seen in pair]
     columns = ["drill", "switch", "verdict", "exit", "figure", "lost", "given up", "wait p50, p99", "its remedy"]
     return head("Resilience switches", command, WHAT) + "\n" + table(columns, rows) + "\n"
 
 
-def _row(seen: Seen) -> tuple[object, ...]:
+def told(seen: Seen) -> tuple[object, ...]:
+    """A drill as the page tells it."""
     results, measures = seen.results, seen.results.measures
     detail = results.detail
     assert isinstance(detail, DrillDetail)

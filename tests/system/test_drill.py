@@ -53,9 +53,12 @@ async def agree(stack: Stack, results: Results, detail: DrillDetail) -> None:
     assert followed is not None
     answered = sum(each.accepted + sum(each.rejected.values()) for each in detail.phases)
     assert answered <= len(record.received) <= sum(each.sent for each in detail.phases)
-    assert followed.accepted == len(record.accepted | record.lost)
+    taken, unanswered = record.accepted | record.lost, sum(sum(each.failed.values()) for each in detail.phases)
+    # Who gave up on an answer does not know that the target took the message: nothing is claimed of it.
+    assert followed.accepted <= len(taken) <= followed.accepted + unanswered
     # One that was being committed when the database died had its effect, and the target never heard of it.
-    assert abs(followed.lost - len((record.accepted | record.lost) - record.processed)) <= 1
+    lost = len(taken - record.processed)
+    assert lost - unanswered - 1 <= followed.lost <= lost + 1
     assert followed.not_known == 0
     assert followed.repeated == 0
 
@@ -111,7 +114,10 @@ async def switched(stack: Stack, switch: Switch, *, on: bool) -> None:
 async def test_resilience_on_and_off(
     stack: Stack, words: tuple[str, str], switch: Switch, measure: Measure
 ) -> None:
-    with_it, detail = complete(await drilled(stack.config_file, *words, *SHORT))
+    # What is due at the fault's edges may get through, or be answered before our own probes see the service again:
+    # of a shorter drill, on a busy machine, that is more than the guide allows.
+    sizes = ("--duration", "7s", "--rate", "12")
+    with_it, detail = complete(await drilled(stack.config_file, *words, *sizes))
     await agree(stack, with_it, detail)
     # On a busy machine the one that is under way as it breaks may fail.
     assert with_it.measures[measure] == pytest.approx(0 if measure is Measure.ERROR_RATE else 1, abs=0.1)
@@ -121,7 +127,7 @@ async def test_resilience_on_and_off(
     await nothing_left(stack)
     await switched(stack, switch, on=False)
     try:
-        ended = await drilled(stack.config_file, *words, *SHORT)
+        ended = await drilled(stack.config_file, *words, *sizes)
     finally:
         await switched(stack, switch, on=True)
     without, detail = complete(ended)
@@ -135,7 +141,6 @@ async def test_resilience_on_and_off(
     assert during is not None
     assert before > during
     (row,) = [point for point in without.judgement.breaking_points if point.measure is measure]
-    # One that is due at the very edge of the fault may get through.
     assert row.verdict in (Verdict.WARNING, Verdict.CRITICAL)
     # Lost and not waited for: the remedy is a queue and no circuit breaker.
     titles = [advice.title for advice in without.judgement.advice]

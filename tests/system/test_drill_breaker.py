@@ -11,7 +11,7 @@ from prober.demo.process import Owner
 from prober.demo.stack import Stack
 from prober.outcome import Measure
 from prober.suites.results_drill import DrillDetail
-from proofs.resilience import BREAKER, Case, differ, resilience_stack, run_case
+from proofs.resilience import BREAKER, Case, differ, resilience_stack, run_case, told
 from tests.system.drilling import well
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -31,7 +31,7 @@ async def stack() -> AsyncIterator[Stack]:
 async def test_a_missing_breaker_shows(stack: Stack, case: Case) -> None:
     on = await run_case(stack, case, *SHORT, on=True)
     off = await run_case(stack, case, *SHORT, on=False)
-    assert differ(on, off), (on.row, on.advised, off.row, off.advised)
+    assert differ(on, off), (told(on), told(off))
     # Nobody is refused and nothing lost: callers give up, and that calls for no queue.
     for seen in (on, off):
         assert seen.results.measures[Measure.NOT_KEPT_DURING] == 0

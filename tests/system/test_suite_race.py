@@ -364,7 +364,6 @@ async def test_the_calendar_has_the_daemon_run_it(watched: Watched, control: Con
 
     change_config(watched.stack, only_scheduled)
     await control.plant("double_accept")
-    known_violations = len(watched.reader.violations(limit=1000))
     # By the clock of the daemon the next minute begins soon after its start.
     watched.watcher.environment = {
         "LD_PRELOAD": str(library),
@@ -383,12 +382,15 @@ async def test_the_calendar_has_the_daemon_run_it(watched: Watched, control: Con
     async def ran() -> bool:
         return bool(new())
 
-    await until("the next minute's suite", ran, 90.0)
-    assert new()[0].ending == "complete"
-    assert new()[0].summary["measures"]["win_rate"] == 0.0  # type: ignore[index]
+    # On a busy machine the daemon may not be there yet when the first minute begins.
+    await until("a minute's suite", ran, 240.0)
+    suite = new()[0]
+    assert suite.ending == "complete"
+    assert suite.summary["measures"]["win_rate"] == 0.0  # type: ignore[index]
     # Told when they were found, and not once more with the results.
     await watched.becomes("prober_suite_last_result", lambda value: value == 0, 60.0, **WIN_RATE)
-    assert len(watched.reader.violations(limit=1000)) == known_violations + 2
+    found = watched.reader.violations(limit=1000)
+    assert len([one for one in found if one.first_wall >= suite.started_wall]) == 2
     total = (await watched.scrape()).total("vendor_routing_race_conditions_total")
     assert total == watched.reader.counts().violations["multiple_winners"]
     race_id = watched.reader.violations(limit=1)[0].id.removeprefix("multiple_winners-")

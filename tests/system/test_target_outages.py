@@ -166,11 +166,16 @@ async def test_as_deployed_the_webhook_hangs_with_postgres_frozen(someone: Outsi
     await turn_off(someone, *Switch)
     assert (await someone.webhook(Sms()))[0] == 200
     postgres.freeze()
-    began = time.monotonic()
-    assert (await someone.webhook(Sms()))[0] == 200
-    took = time.monotonic() - began
+
+    async def took() -> float:
+        began = time.monotonic()
+        assert (await someone.webhook(Sms()))[0] == 200
+        return time.monotonic() - began
+
+    # More at once than there are idle sessions: a new one is waited for as blindly as an answer.
+    waits = await asyncio.gather(*(took() for _ in range(6)))
     postgres.thaw()
-    assert took >= FROZEN_TIMEOUT * 0.9
+    assert min(waits) >= FROZEN_TIMEOUT * 0.9
 
 
 async def test_as_deployed_a_message_is_lost_with_redis_down(someone: Outside, redis_server: RedisServer) -> None:

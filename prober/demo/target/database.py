@@ -115,8 +115,10 @@ class Database:
             self._free.release()
 
     async def _work(self, work: Callable[[Connection], Awaitable[T]], timeout: float) -> T:
+        # Who waits blindly for an answer waits as long for a session.
+        blindly = timeout >= self._settings.frozen_timeout
         try:
-            connection = await self._take(min(self._settings.connect_timeout, timeout))
+            connection = await self._take(timeout if blindly else min(self._settings.connect_timeout, timeout))
         except CONNECTION_ERRORS as error:
             raise UnavailableError(f"PostgreSQL: {error or type(error).__name__}") from error
         # Terminating makes the statement fail at once; cancelling it would wait for the server.
