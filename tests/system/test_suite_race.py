@@ -386,11 +386,13 @@ async def test_the_calendar_has_the_daemon_run_it(watched: Watched, control: Con
     await until("a minute's suite", ran, 240.0)
     suite = new()[0]
     assert suite.ending == "complete"
-    assert suite.summary["measures"]["win_rate"] == 0.0  # type: ignore[index]
+    # On a busy machine the vendors of one race may come one after the other, past the fault.
+    win_rate = suite.summary["measures"]["win_rate"]  # type: ignore[index]
+    assert win_rate in (0.0, 0.5)
     # Told when they were found, and not once more with the results.
-    await watched.becomes("prober_suite_last_result", lambda value: value == 0, 60.0, **WIN_RATE)
+    await watched.becomes("prober_suite_last_result", lambda value: value == win_rate, 60.0, **WIN_RATE)
     found = watched.reader.violations(limit=1000)
-    assert len([one for one in found if one.first_wall >= suite.started_wall]) == 2
+    assert len([one for one in found if one.first_wall >= suite.started_wall]) == 2 - 2 * win_rate
     total = (await watched.scrape()).total("vendor_routing_race_conditions_total")
     assert total == watched.reader.counts().violations["multiple_winners"]
     race_id = watched.reader.violations(limit=1)[0].id.removeprefix("multiple_winners-")
