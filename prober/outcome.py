@@ -368,25 +368,6 @@ class Change(StrEnum):
     NOT_KNOWN = "not_known"  # one of the two has no such figure, or it says nothing of the target
 
 
-class Severity(StrEnum):
-    """How urgent an alert is; the value of its label `severity`."""
-
-    CRITICAL = "critical"  # wakes on-call, unless the alert says `wakes="false"`
-    WARNING = "warning"  # a ticket, for working hours
-    NONE = "none"  # never sent to people: the watchdog, and what other alerts are held back by
-
-
-class Subject(StrEnum):
-    """What an alert says is broken; the value of its label `subject`, by which Alertmanager groups."""
-
-    WEBHOOK = "webhook"
-    ROUTING = "routing"
-    REDIS = "redis"
-    DATABASE = "database"
-    SUITES = "suites"
-    PROBER = "prober"
-
-
 class Dashboard(StrEnum):
     """The Grafana dashboards; the value is the uid, which links, alerts and runbooks rely on."""
 

@@ -18,11 +18,11 @@ from prober.alerts.__main__ import ALERTING
 from prober.alerts.alertmanager import PAGER
 from prober.alerts.declarations import BY_NAME
 from prober.alerts.doc import measured_part, with_measured
+from prober.alerts.labels import Severity
 from prober.demo.alerting import Alerting
 from prober.demo.pager import Notified
 from prober.demo.process import Owner
 from prober.demo.target.control_client import ControlClient
-from prober.outcome import Severity
 from proofs.alert_cases import CASES, Case, Scene
 from proofs.page import DOCS, commit, table
 from tests.system.daemon_stack import fast_stack

@@ -17,11 +17,11 @@ from datetime import UTC, datetime, timedelta
 
 from prober.alerts.__main__ import ALERTING
 from prober.alerts.doc import with_measured
+from prober.alerts.labels import Severity
 from prober.demo.alerting import Alerting
 from prober.demo.process import Owner
 from prober.demo.proxy_server import Proxy
 from prober.demo.stack import Stack
-from prober.outcome import Severity
 from proofs.alerting import INTERVAL
 from proofs.page import DOCS, commit, table
 from tests.system.daemon_stack import change_config

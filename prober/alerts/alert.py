@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from prober.alerts.labels import Severity, Subject
 from prober.guide.advice.recommendation import Recommendation
-from prober.outcome import Dashboard, Severity, Subject
+from prober.outcome import Dashboard
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 from prober.alerts import recording
 from prober.alerts.alert import Alert, Look, Runbook
+from prober.alerts.labels import Severity, Subject
 from prober.alerts.promql import number, of
 from prober.alerts.recording import BAD_COUNT, BAD_RATIO, SLOW_BY_SLO, not_after_an_outage
 from prober.alerts.thresholds import target
 from prober.guide.advice import recommendations
 from prober.guide.advice.recommendation import Recommendation
 from prober.guide.breaking_points import read
-from prober.outcome import Dashboard, Measure, Severity, Subject, Suite
+from prober.outcome import Dashboard, Measure, Suite
 
 
 @dataclass(frozen=True, slots=True)

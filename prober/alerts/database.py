@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from prober.alerts.alert import Alert, Look, Runbook
+from prober.alerts.labels import Severity, Subject
 from prober.alerts.outages import outage, recovery, restarted
 from prober.alerts.promql import held, number, of, over, p99_by_operation, slower
 from prober.alerts.thresholds import LONG_TRANSACTION, POOL, ROLLBACKS, budget, edge
 from prober.guide.advice.database import DATABASE_BREAKER, FAILOVER, KEEP_MESSAGES, PGBOUNCER
 from prober.guide.advice.webhook import POOL as POOL_ADVICE
 from prober.guide.advice.webhook import SLOW_QUERIES
-from prober.outcome import Dashboard, Measure, ProbeName, Service, Severity, Subject, Suite
+from prober.outcome import Dashboard, Measure, ProbeName, Service, Suite
 from prober.web.catalogue.stores import (
     DATABASE_OPERATION,
     DATABASE_RECOVERY,

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from prober.alerts.burn_rate import FAST, SLOS, SLOW, Burn
 from prober.alerts.declarations import ALERTS, RECORDINGS
 from prober.alerts.inhibitions import FOLLOWS
+from prober.alerts.labels import Severity
 from prober.alerts.promql import EVENTS
 from prober.alerts.recording import QUANTILE_WINDOW
 from prober.alerts.thresholds import DOWN_AFTER, OWN, PATH_DOWN_AFTER, RACES_ENOUGH
 from prober.alerts.violations import REMEMBERED
-from prober.outcome import Severity
 
 # Parts of the page that proofs write, and the commands that do.
 MEASURED: Mapping[str, str] = {"told": "make alerting", "quiet": "make quiet"}

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from prober.alerts.declarations import ALERTS
+from prober.alerts.labels import Severity, Subject
 from prober.alerts.violations import MARK
-from prober.outcome import Severity, Subject
 
 _SLOW_OR_FAILING = (
     "WebhookLatencyElevated",

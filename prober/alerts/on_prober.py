@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from prober.alerts.alert import Alert, Look, Runbook
-from prober.outcome import Dashboard, Severity, Subject
+from prober.alerts.labels import Severity, Subject
+from prober.outcome import Dashboard
 
 LOG = Look("its log", "journalctl -u prober -n 100")
 STATUS = Look("what it knows", "prober status")

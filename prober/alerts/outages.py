@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from prober.alerts.alert import Alert, Look, Runbook
+from prober.alerts.labels import Severity, Subject
 from prober.alerts.promql import COUNT, KEPT, eq, held, increase, number, of, over, worse
 from prober.alerts.recording import seen_down
 from prober.alerts.thresholds import DOWN_AFTER, HALF
 from prober.guide.advice import recommendations
 from prober.guide.advice.recommendation import Recommendation
 from prober.guide.breaking_points import Edge
-from prober.outcome import Dashboard, ProbeName, Service, Severity, Subject
+from prober.outcome import Dashboard, ProbeName, Service
 from prober.web.catalogue.probing import OUTAGE_AGE, RESTARTS
 from prober.web.metric import Metric
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from prober.alerts.alert import Alert, Look, Runbook
+from prober.alerts.labels import Severity, Subject
 from prober.alerts.on_prober import LOG, STATUS, on_prober
 from prober.alerts.promql import COUNT, KEPT, eq, held, increase, le, number, of, over
 from prober.alerts.thresholds import LAG, LAG_BY, LATE, LATE_BY, NO_SUCCESS, RESTARTS
-from prober.outcome import Dashboard, Severity, SkipReason, Subject
+from prober.outcome import Dashboard, SkipReason
 from prober.web.catalogue.probing import (
     EVENTS_DROPPED,
     JOURNAL_FAILURES,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from prober.alerts.alert import Alert, Look, Runbook
+from prober.alerts.labels import Severity
 from prober.alerts.on_prober import LOG, on_prober
 from prober.alerts.promql import COUNT, held, increase, number, of, over
 from prober.alerts.thresholds import CAP_HITS
-from prober.outcome import Severity
 from prober.web.catalogue.probing import LEADER, LEFTOVERS, MAINTENANCE, PAUSED, RATE_CAP_HITS, RELOAD_OK
 
 ALERTS: tuple[Alert, ...] = (

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from prober.alerts.alert import Alert, Look, Runbook
+from prober.alerts.labels import Severity, Subject
 from prober.alerts.outages import outage, recovery, restarted
 from prober.alerts.promql import COUNT, held, increase, of, over, p99_by_operation, slower, worse
 from prober.alerts.thresholds import budget, edge
 from prober.guide.advice import recommendations
 from prober.guide.advice.redis import COMMAND_TIMEOUT, FALLBACK_QUEUE, REDIS_BREAKER, WORKERS
 from prober.guide.breaking_points import Edge
-from prober.outcome import Dashboard, Measure, ProbeName, Service, Severity, Subject, Suite
+from prober.outcome import Dashboard, Measure, ProbeName, Service, Suite
 from prober.web.catalogue.stores import REDIS_BACKLOG, REDIS_EVICTED, REDIS_OPERATION, REDIS_RECOVERY
 
 _REDIS = Suite.REDIS_FAILURE

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from prober.alerts.alert import Alert, Look, Runbook
+from prober.alerts.labels import Severity, Subject
 from prober.alerts.promql import COUNT, ENOUGH, KEPT, any_of, eq, held, increase, le, number, of, over, worse
 from prober.alerts.recording import not_after_an_outage
 from prober.alerts.thresholds import RACES_ENOUGH, edge
 from prober.alerts.violations import RACE_KINDS
 from prober.guide.advice import recommendations
 from prober.guide.breaking_points import Edge
-from prober.outcome import Dashboard, Measure, RaceOutcome, Severity, Subject, Suite
+from prober.outcome import Dashboard, Measure, RaceOutcome, Suite
 from prober.web.catalogue.delivery import RACE_DURATION, RACE_OUTCOMES, RACES, WIN_RATE, WIN_RATE_RACES
 from prober.web.catalogue.probing import HEALTH_LIES, KNOWN_VIOLATIONS, ROUTES_MISSING
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from prober.alerts.alert import Alert, Look
 from prober.alerts.declarations import FILES
 from prober.alerts.inhibitions import FOLLOWS
+from prober.alerts.labels import Severity
 from prober.guide.advice.recommendation import Recommendation
-from prober.outcome import Severity
 
 _WHO = {
     Severity.CRITICAL: "wakes on-call",

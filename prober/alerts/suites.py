@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from prober.alerts.alert import Alert, Look, Runbook
+from prober.alerts.labels import Severity, Subject
 from prober.alerts.promql import any_of, held, number, of, over
 from prober.alerts.thresholds import FRESH_SUITE
 from prober.guide.breaking_points import RANK
-from prober.outcome import Dashboard, Measure, Severity, Subject, Suite, Verdict
+from prober.outcome import Dashboard, Measure, Suite, Verdict
 from prober.web.catalogue.suites import SUITE_AT, SUITE_RUNNING, SUITE_VERDICT
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from prober.alerts.alert import Alert, Look, Runbook
+from prober.alerts.labels import Severity, Subject
 from prober.alerts.promql import COUNT, any_of, held, increase, of, over
 from prober.guide.advice import recommendations
 from prober.guide.advice.recommendation import Recommendation
 from prober.guide.advice.redis import FALLBACK_QUEUE
 from prober.guide.advice.webhook import RESPONSE_CACHE
 from prober.guide.breaking_points import read
-from prober.outcome import RACE_VIOLATIONS, Dashboard, Measure, RaceOutcome, Severity, Subject, Suite, Violation
+from prober.outcome import RACE_VIOLATIONS, Dashboard, Measure, RaceOutcome, Suite, Violation
 from prober.web.catalogue.delivery import WEBHOOK_LATE
 from prober.web.catalogue.probing import OPEN_VIOLATIONS
 

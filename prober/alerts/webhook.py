@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prober.alerts.alert import Alert, Look, Runbook
+from prober.alerts.labels import Severity, Subject
 from prober.alerts.promql import COUNT, ENOUGH, KEPT, eq, held, increase, number, of, over, worse
 from prober.alerts.recording import BAD_COUNT, BAD_RATIO, SLOW, not_after_an_outage, seen_down
 from prober.alerts.suites import newest
@@ -15,7 +16,7 @@ from prober.alerts.thresholds import (
 )
 from prober.guide.advice import recommendations
 from prober.guide.breaking_points import Edge
-from prober.outcome import Dashboard, Measure, ProbeName, Severity, Subject, Suite
+from prober.outcome import Dashboard, Measure, ProbeName, Suite
 from prober.web.catalogue.delivery import TLS_NOT_AFTER, WEBHOOK_DURATION, WEBHOOK_REQUESTS
 from prober.web.catalogue.probing import OUTAGE_AGE
 from prober.web.catalogue.suites import SUITE_AT, SUITE_RESULT, SUITE_VERDICT

@@ -18,6 +18,7 @@ from prober.probes.redis_outcome import redis_failure
 from prober.probes.redis_session import RedisAddress, open_session
 from prober.probes.resp import RedisConnection
 from prober.suites.load.memory import MemorySource, Unseen
+from prober.suites.pace import regularly
 
 EVERY = 1.0  # seconds
 TIMEOUT = 2.0
@@ -145,11 +146,7 @@ class Observer:
 
     async def forever(self) -> None:
         """Look until cancelled."""
-        due = time.monotonic()
-        while True:
-            await self.look()
-            due = max(due + EVERY, time.monotonic())
-            await asyncio.sleep(due - time.monotonic())
+        await regularly(self.look, EVERY)
 
     def close(self) -> None:
         """Drop every connection."""

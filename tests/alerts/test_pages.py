@@ -14,10 +14,11 @@ from prober.alerts.coverage import ALERTS as GUIDES_ALERTS
 from prober.alerts.coverage import KEY_METRICS, METRICS, SCENARIOS, alert_for
 from prober.alerts.declarations import ALERTS, BY_NAME
 from prober.alerts.doc import MEASURED, measured_part, with_measured
+from prober.alerts.labels import Severity
 from prober.alerts.places import Places
 from prober.alerts.runbook import runbook_text
 from prober.guide.breaking_points import BAD, GUIDE
-from prober.outcome import Dashboard, Measure, Severity, Suite
+from prober.outcome import Dashboard, Measure, Suite
 from prober.suites.scenarios import SCENARIOS as RUN
 from prober.web.catalogue import METRICS as CATALOGUE
 

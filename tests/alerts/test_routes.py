@@ -14,9 +14,9 @@ import yaml
 from prober.alerts.alertmanager import NOBODY, PAGER, TICKETS, WATCHDOG, configuration, told_to
 from prober.alerts.declarations import ALERTS, BY_NAME
 from prober.alerts.inhibitions import FOLLOWS
+from prober.alerts.labels import Severity, Subject
 from prober.alerts.violations import MARK
 from prober.contract.files import contract_path, shipped_names
-from prober.outcome import Severity, Subject
 
 ROOT = Path(__file__).parent.parent.parent
 FILE = ROOT / "alerts/alertmanager.yml"

@@ -11,8 +11,9 @@ import yaml
 
 from prober.alerts.alert import Alert, Runbook
 from prober.alerts.declarations import ALERTS, BY_NAME
+from prober.alerts.labels import Severity, Subject
 from prober.alerts.prometheus_example import INTERVAL
-from prober.outcome import Dashboard, Severity, Subject
+from prober.outcome import Dashboard
 
 from .labels import OF_A_TARGET, exported, kept, recorded
 from .promql import COMPARISONS, Binary, Call, Node, Number, Selector, parse, selectors, walk

@@ -13,6 +13,7 @@ from aiohttp import ClientSession, web
 
 from prober.alerts.alertmanager import PAGER, configuration
 from prober.alerts.declarations import BY_NAME
+from prober.alerts.labels import Severity
 from prober.demo import prometheus
 from prober.demo.alerting import REGION, Alerting
 from prober.demo.pager import HOST, Notified, page_text
@@ -21,7 +22,6 @@ from prober.demo.prometheus import Alertmanager
 from prober.demo.stack import Stack
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.faults import FaultName
-from prober.outcome import Severity
 from prober.web.catalogue import METRICS
 from prober.web.metric import Kind
 from tests.system.daemon_stack import fast_stack

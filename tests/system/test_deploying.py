@@ -30,7 +30,7 @@ from prober.doctor.walk import examine
 from prober.outcome import Mode, StepVerdict
 from prober.probes.base import Run, Unrestricted
 from prober.probes.synthetic import Mark, new_run_id
-from tests.system.certificates import make_certificate
+from tests.certificates import write_certificate
 from tests.system.daemon_stack import fast_stack, no_trace, nothing_of_ours, watcher_on
 from tests.system.deployed import (
     PASSWORD,
@@ -230,7 +230,7 @@ async def redis_of(stack: Stack, version: int) -> tuple[RedisServer, str, dict[s
         return stack.redis, stack.redis.url("prober", PASSWORD), {}
     if shutil.which("redis-server") is None:
         pytest.skip("needs redis-server: apt-get install redis-server")
-    files = make_certificate(stack.directory, "redis")
+    files = write_certificate(stack.directory, "redis")
     server = RedisServer(
         stack.owner, stack.directory / "redis7", tls=TlsFiles(files.certificate, files.key, files.certificate)
     )

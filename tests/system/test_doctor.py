@@ -11,7 +11,7 @@ import pytest_asyncio
 from prober.demo.stack import PUBLIC_URL, WEBHOOK_PATH, Stack
 from prober.demo.target.control_client import ControlClient
 from prober.demo.target.record import Kind
-from tests.system.certificates import make_certificate, tls_in_front_of
+from tests.certificates import write_certificate
 from tests.system.daemon_stack import nothing_of_ours
 from tests.system.doctoring import (
     ALARM,
@@ -25,6 +25,7 @@ from tests.system.doctoring import (
     run,
     target,
 )
+from tests.system.tls import tls_in_front_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -203,7 +204,7 @@ async def test_a_name_that_does_not_resolve(stack: Stack) -> None:
 
 
 async def test_a_certificate_of_an_unknown_authority(stack: Stack) -> None:
-    certificate = make_certificate(stack.directory, "target")
+    certificate = write_certificate(stack.directory, "target")
     async with tls_in_front_of(stack.target.port, certificate) as port:
         walk = await doctor(stack, target(url=f"https://127.0.0.1:{port}"))
         assert walk.code == FAILED

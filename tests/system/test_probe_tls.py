@@ -18,12 +18,13 @@ from prober.probes.database_session import DatabaseAddress
 from prober.probes.redis import RedisProbe
 from prober.probes.redis_session import RedisAddress
 from prober.probes.schema import ensure_schema
-from tests.system.certificates import Certificate, make_certificate, tls_in_front_of
+from tests.certificates import Certificate, write_certificate
+from tests.system.tls import tls_in_front_of
 
 
 @pytest.fixture
 def certificate(owner: Owner) -> Certificate:
-    return make_certificate(owner.directory, "server")
+    return write_certificate(owner.directory, "server")
 
 
 def run() -> Run:
@@ -45,7 +46,7 @@ async def test_redis(redis_server: RedisServer, certificate: Certificate) -> Non
 
 
 async def test_postgres(owner: Owner, postgres: Postgres, database: str, certificate: Certificate) -> None:
-    another = make_certificate(owner.directory, "another")
+    another = write_certificate(owner.directory, "another")
     connection = await asyncpg.connect(database)
     await ensure_schema(connection)
     await connection.close()

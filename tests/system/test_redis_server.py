@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
-import ipaddress
 import shutil
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from redis.asyncio import Redis
 from redis.asyncio import Sentinel as SentinelClient
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
@@ -19,6 +14,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from prober.demo.process import Owner
 from prober.demo.redis_server import RedisServer, Sentinel, TlsFiles, redis_program
 from prober.demo.user import ServerError
+from tests.certificates import write_certificate
 
 PATIENCE = 60.0  # seconds
 
@@ -128,39 +124,13 @@ async def _master_port(client: SentinelClient) -> int | None:
         return None
 
 
-def _certificate(directory: Path) -> TlsFiles:
-    """Make a self-signed certificate for 127.0.0.1 that is its own authority."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    files = TlsFiles(directory / "server.crt", directory / "server.key", directory / "server.crt")
-    files.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    files.key.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return files
-
-
 @pytest.mark.skipif(
     shutil.which("redis-server") is None, reason="needs a redis-server with TLS: apt-get install it"
 )
 async def test_tls(owner: Owner, tmp_path: Path) -> None:
-    server = RedisServer(owner, owner.directory / "redis", tls=_certificate(tmp_path), password="secret")
+    files = write_certificate(tmp_path, "server")
+    tls = TlsFiles(files.certificate, files.key, files.certificate)
+    server = RedisServer(owner, owner.directory / "redis", tls=tls, password="secret")
     await server.start()
     assert server.url().startswith("rediss://")
     async with server.client() as client:

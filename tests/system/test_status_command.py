@@ -17,9 +17,9 @@ from prober.event import ViolationsStand
 from prober.outcome import Outcome, ProbeName, Violation
 from prober.publish.link import Link
 from prober.web.web_config import read_web_config
+from tests.certificates import write_certificate
 from tests.system.web_client import curl, eventually, get, web_process
 from tests.web.event_samples import ran, started, webhook
-from tests.web.web_certificates import write_certificate
 
 
 async def status(*arguments: str, **environment: str) -> tuple[int, str, str]:

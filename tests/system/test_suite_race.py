@@ -27,7 +27,7 @@ from prober.suites.results_race import RaceDetail
 from tests.daemon.scheduling import Told
 from tests.system.commanding import Said, prober
 from tests.system.daemon_stack import change_config, config_of, fast_stack, no_trace, nothing_of_ours, rows
-from tests.system.wall_clock import libfaketime
+from tests.system.wall_clock import libfaketime, wall_only
 from tests.system.watching import Watched, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -365,12 +365,7 @@ async def test_the_calendar_has_the_daemon_run_it(watched: Watched, control: Con
     change_config(watched.stack, only_scheduled)
     await control.plant("double_accept")
     # By the clock of the daemon the next minute begins soon after its start.
-    watched.watcher.environment = {
-        "LD_PRELOAD": str(library),
-        "FAKETIME": f"{60 - time.time() % 60 - SOON:+.0f}",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "DONT_FAKE_MONOTONIC": "1",
-    }
+    watched.watcher.environment = wall_only(library, FAKETIME=f"{60 - time.time() % 60 - SOON:+.0f}")
     known = {one.run_id for one in watched.reader.suites()}
     await watched.stack.start_watcher()
 

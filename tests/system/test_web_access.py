@@ -12,9 +12,9 @@ import pytest
 from prober.clock import now
 from prober.web.settings import WebSettings
 from prober.web.web_config import read_web_config
+from tests.certificates import write_certificate
 from tests.system.web_client import curl, get, offers, web_process
 from tests.web.event_samples import started
-from tests.web.web_certificates import write_certificate
 
 TLS = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n"
 

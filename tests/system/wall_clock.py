@@ -11,18 +11,22 @@ def libfaketime() -> Path | None:
     return next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
 
 
+def wall_only(library: Path, **setting: str) -> dict[str, str]:
+    """The environment of a process whose wall clock is set, and whose monotonic clocks stay what they are."""
+    return {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "DONT_FAKE_MONOTONIC": "1",  # its name in older versions
+        **setting,
+    }
+
+
 class WallClock:
     """The wall clock of one process, by libfaketime; its monotonic clocks stay what they are."""
 
     def __init__(self, library: Path, file: Path) -> None:
         self._file = file
-        self.environment = {
-            "LD_PRELOAD": str(library),
-            "FAKETIME_TIMESTAMP_FILE": str(file),
-            "FAKETIME_CACHE_DURATION": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "DONT_FAKE_MONOTONIC": "1",  # its name in older versions
-        }
+        self.environment = wall_only(library, FAKETIME_TIMESTAMP_FILE=str(file), FAKETIME_CACHE_DURATION="1")
         self.step(0.0)
 
     def step(self, offset: float) -> None:

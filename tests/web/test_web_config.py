@@ -10,7 +10,7 @@ from prober.config import ConfigError
 from prober.web.settings import ClientAuth, TlsVersion, WebSettings
 from prober.web.tls import ServerTls, TlsUnusableError
 from prober.web.web_config import read_web_config
-from tests.web.web_certificates import write_certificate
+from tests.certificates import write_certificate
 
 HASH = "$2b$04$S59BxCD4CCXZ1rJtj.SANO5GPj8THyzyEeqD.AOLUNX345gipo4SS"
 

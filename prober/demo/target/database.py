@@ -69,10 +69,11 @@ class Database:
         return self._live.state.on(Switch.CIRCUIT_BREAKER) and self._breaker.is_open(time.monotonic())
 
     async def run(
-        self, work: Callable[[Connection], Awaitable[T]], timeout: float, *, background: bool = False
+        self, work: Callable[[Connection], Awaitable[T]], timeout: float | None, *, background: bool = False
     ) -> T:
         """Do some work on a connection within `timeout` seconds, once one of the pool is free.
 
+        Without a timeout it is waited for as blindly as the deployed system does: for `frozen_timeout`.
         Background work waits for any session, requests leave it one: so under load jobs are done too.
         Raises UnavailableError, and the database's own errors for what is wrong with the work.
         """
@@ -89,7 +90,7 @@ class Database:
         except TimeoutError:
             raise UnavailableError(f"PostgreSQL: no session of the pool became free in {patience:g} s") from None
 
-    async def _guarded(self, work: Callable[[Connection], Awaitable[T]], timeout: float) -> T:
+    async def _guarded(self, work: Callable[[Connection], Awaitable[T]], timeout: float | None) -> T:
         # Here and not before: the server may have gone while we waited for a session.
         if self._live.state.on(Switch.CIRCUIT_BREAKER) and not self._breaker.allows(time.monotonic()):
             raise UnavailableError("PostgreSQL: circuit open")
@@ -114,11 +115,14 @@ class Database:
         finally:
             self._free.release()
 
-    async def _work(self, work: Callable[[Connection], Awaitable[T]], timeout: float) -> T:
-        # Who waits blindly for an answer waits as long for a session.
-        blindly = timeout >= self._settings.frozen_timeout
+    async def _work(self, work: Callable[[Connection], Awaitable[T]], timeout: float | None) -> T:
+        if timeout is None:
+            # Who waits blindly for an answer waits as long for a session.
+            patience = timeout = self._settings.frozen_timeout
+        else:
+            patience = min(self._settings.connect_timeout, timeout)
         try:
-            connection = await self._take(timeout if blindly else min(self._settings.connect_timeout, timeout))
+            connection = await self._take(patience)
         except CONNECTION_ERRORS as error:
             raise UnavailableError(f"PostgreSQL: {error or type(error).__name__}") from error
         # Terminating makes the statement fail at once; cancelling it would wait for the server.

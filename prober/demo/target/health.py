@@ -97,7 +97,7 @@ class Health:
             await connection.fetchval("SELECT 1")
 
         try:
-            await self._database.run(ask, self._settings.database.frozen_timeout)
+            await self._database.run(ask, None)
         except UnavailableError:
             return False
         return True

@@ -170,7 +170,7 @@ class Webhook:
         return text("OK")
 
     async def _take(self, message: Message) -> Taken:
-        state, limits = self._live.state, self._settings.database
+        state = self._live.state
         late = state.planted(LateProcessing)
         durable = state.on(Switch.DURABLE_ACCEPT)
         return await self._database.run(
@@ -182,7 +182,7 @@ class Webhook:
                 delay=late.delay_seconds if late is not None else 0.0,
                 skip_now=late is None,
             ),
-            limits.timeout if durable else limits.frozen_timeout,
+            self._settings.database.timeout if durable else None,
         )
 
     async def _enqueue(self, message: Message) -> web.Response:

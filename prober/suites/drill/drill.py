@@ -10,10 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from prober.config.model import Config
-from prober.daemon.assembly import (
-    target_client,
-    target_witness,
-)
+from prober.daemon.assembly import target_client, target_witness
 from prober.faults.driver import FaultError
 from prober.faults.guardian import Guardian
 from prober.faults.ledger import Ledger, LedgerError

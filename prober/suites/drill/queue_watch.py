@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Protocol
 
 from prober.suites.load.memory import Unseen
+from prober.suites.pace import regularly
 
 EVERY = 1.0  # seconds between two looks at the queues
 
@@ -32,11 +32,7 @@ class QueueWatch:
 
     async def forever(self) -> None:
         """Look until cancelled."""
-        due = time.monotonic()
-        while True:
-            await self._look()
-            due = max(due + EVERY, time.monotonic())
-            await asyncio.sleep(due - time.monotonic())
+        await regularly(self._look, EVERY)
 
     async def last(self) -> None:
         """Look once more when the traffic has ended.

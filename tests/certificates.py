@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -12,7 +13,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def write_certificate(directory: Path, name: str, passphrase: bytes | None = None) -> tuple[Path, Path]:
+class Certificate(NamedTuple):
+    """Two PEM files."""
+
+    certificate: Path
+    key: Path
+
+
+def write_certificate(directory: Path, name: str, passphrase: bytes | None = None) -> Certificate:
     """Write NAME.pem and NAME.key for 127.0.0.1; the certificate is its own authority."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -40,4 +48,4 @@ def write_certificate(directory: Path, name: str, passphrase: bytes | None = Non
             serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption(),
         )
     )
-    return cert_file, key_file
+    return Certificate(cert_file, key_file)
